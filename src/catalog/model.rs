@@ -33,7 +33,7 @@ pub struct Model {
     /// How good it is, by a public measure.
     pub quality: Option<Quality>,
     /// Free labels.
-    pub tags: Vec<Arc<str>>,
+    pub tags: std::collections::BTreeSet<Arc<str>>,
     /// When the provider switches it off.
     pub retires: Option<jiff::civil::Date>,
     /// Where the row's facts were read.

@@ -1,0 +1,591 @@
+//! Conditions: attributes resolved, operators matched with types, `let`s expanded.
+
+use std::sync::Arc;
+
+use super::Checker;
+use crate::policy::codes;
+use crate::policy::cond::{Cond, Glob, Op, Operand};
+use crate::policy::diagnostic::{Diagnostic, did_you_mean};
+use crate::policy::schema::{Attr, AttrRef, Index, SCHEMA, Subject, Type};
+use crate::policy::syntax::tree::{
+    self, AttrPart, AttrPath, CompareOp, CondKind, HasKind, Membership, Name, Span, Value,
+    ValueKind,
+};
+
+/// Where a condition stands, and so what it may speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Behind `when`: the request.
+    Request,
+    /// Behind `models where`: one model.
+    Model,
+    /// Behind `escalate when`: one attempt, and the request.
+    Attempt,
+}
+
+impl Scope {
+    fn admits(self, subject: Subject) -> bool {
+        match self {
+            Scope::Request => subject == Subject::Request,
+            Scope::Model => subject == Subject::Model,
+            Scope::Attempt => subject != Subject::Model,
+        }
+    }
+}
+
+/// A resolved operand with its type.
+pub(super) struct Resolved {
+    pub operand: Operand,
+    pub ty: Type,
+    pub optional: bool,
+}
+
+impl<'a> Checker<'a> {
+    /// A condition on the request.
+    pub(super) fn request_cond(&mut self, cond: &tree::Cond) -> Cond {
+        self.cond(cond, Scope::Request)
+    }
+
+    /// A condition on models.
+    pub(super) fn model_cond(&mut self, cond: &tree::Cond) -> Cond {
+        self.cond(cond, Scope::Model)
+    }
+
+    /// A condition on an attempt.
+    pub(super) fn attempt_cond(&mut self, cond: &tree::Cond) -> Cond {
+        self.cond(cond, Scope::Attempt)
+    }
+
+    fn cond(&mut self, cond: &tree::Cond, scope: Scope) -> Cond {
+        match &cond.kind {
+            CondKind::Or(any) => Cond::Or(any.iter().map(|cond| self.cond(cond, scope)).collect()),
+            CondKind::And(all) => {
+                Cond::And(all.iter().map(|cond| self.cond(cond, scope)).collect())
+            }
+            CondKind::Not(inner) => self.cond(inner, scope).negated(),
+            CondKind::Atom { attr, test } => {
+                self.atom(attr, test.as_ref(), cond.span, scope).unwrap_or(Cond::TRUE)
+            }
+        }
+    }
+
+    fn atom(
+        &mut self,
+        attr: &AttrPath,
+        test: Option<&tree::Test>,
+        span: Span,
+        scope: Scope,
+    ) -> Option<Cond> {
+        if let [AttrPart::Word(word)] = attr.parts.as_slice()
+            && let Some((name, body)) = self.names.conditions.get_key_value(word.as_str())
+        {
+            let (name, body): (&'a str, &'a tree::Cond) = (name, body);
+            if test.is_some() {
+                self.report(
+                    Diagnostic::error(
+                        codes::OPERATOR_FOR_TYPE,
+                        span,
+                        format!("`{word}` is a condition, not a value"),
+                        "nothing can be compared with it",
+                    )
+                    .help(format!("write `{word}` or `not {word}`")),
+                );
+                return None;
+            }
+            return self.expand(name, body, attr.span, scope);
+        }
+        let resolved = self.resolve(attr, scope)?;
+        let named = (attr.to_string(), attr.span);
+        let named = (named.0.as_str(), named.1);
+        let Some(test) = test else {
+            if resolved.ty != Type::Bool {
+                self.report(
+                    Diagnostic::error(
+                        codes::NOT_A_CONDITION,
+                        attr.span,
+                        format!("`{}` is {}, not a yes or no", named.0, resolved.ty.name()),
+                        "compare it with something",
+                    )
+                    .help(example_test(named.0, &resolved)),
+                );
+                return None;
+            }
+            return Some(Cond::test(resolved.operand, Op::IsTrue, span));
+        };
+        self.test(named, resolved, test, span)
+    }
+
+    fn expand(
+        &mut self,
+        name: &'a str,
+        body: &'a tree::Cond,
+        used_at: Span,
+        scope: Scope,
+    ) -> Option<Cond> {
+        if self.names.expanding.contains(&name) {
+            self.report(Diagnostic::error(
+                codes::CYCLE,
+                used_at,
+                format!("`{name}` is defined by itself"),
+                "leads back to its own definition",
+            ));
+            return None;
+        }
+        self.names.expanding.push(name);
+        let cond = self.cond(body, scope);
+        self.names.expanding.pop();
+        Some(cond)
+    }
+
+    fn test(
+        &mut self,
+        named: (&str, Span),
+        resolved: Resolved,
+        test: &tree::Test,
+        span: Span,
+    ) -> Option<Cond> {
+        let Resolved { operand, ty, optional } = resolved;
+        let plain = |op| Cond::test(operand.clone(), op, span);
+        match test {
+            tree::Test::Compare(op, value) => self.compare(named, &ty, &plain, op, value),
+            tree::Test::In { negated, set } => {
+                let cond = self.membership(named, &ty, &plain, set)?;
+                Some(if *negated { cond.negated() } else { cond })
+            }
+            tree::Test::Present(present) => {
+                if !optional {
+                    self.report(
+                        Diagnostic::error(
+                            codes::OPERATOR_FOR_TYPE,
+                            span,
+                            format!("`{}` is never absent", named.0),
+                            "always true or always false",
+                        )
+                        .help("leave this test out"),
+                    );
+                }
+                let cond = plain(Op::Present);
+                Some(if *present { cond } else { cond.negated() })
+            }
+            tree::Test::Has(kind, values) => {
+                if ty != Type::Set {
+                    self.report(
+                        Diagnostic::error(
+                            codes::OPERATOR_FOR_TYPE,
+                            span,
+                            format!("`has` asks a set; `{}` is {}", named.0, ty.name()),
+                            "not a set",
+                        )
+                        .help("use `==`, `in` or `like`"),
+                    );
+                    return None;
+                }
+                let mut elements = Vec::new();
+                for value in values {
+                    elements.push(plain(Op::Has(self.word(named, &Type::String, value)?.into())));
+                }
+                Some(match kind {
+                    HasKind::One | HasKind::All => Cond::And(elements),
+                    HasKind::Any => Cond::Or(elements),
+                })
+            }
+            tree::Test::Like(patterns) => {
+                self.needs_text(named, &ty, span, "like")?;
+                let any = patterns.iter().map(|pattern| plain(Op::Like(Glob::new(&pattern.node))));
+                Some(Cond::Or(any.collect()))
+            }
+            tree::Test::Matches(pattern) => {
+                self.needs_text(named, &ty, span, "matches")?;
+                match regex::RegexBuilder::new(&pattern.node).size_limit(1 << 20).build() {
+                    Ok(regex) => Some(plain(Op::Matches(regex))),
+                    Err(error) => {
+                        let reason = error.to_string();
+                        let reason = reason.lines().last().unwrap_or_default().trim();
+                        self.report(Diagnostic::error(
+                            codes::BAD_REGEX,
+                            pattern.span,
+                            "this regular expression does not compile",
+                            reason.trim_start_matches("error: "),
+                        ));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn needs_text(&mut self, named: (&str, Span), ty: &Type, span: Span, op: &str) -> Option<()> {
+        if matches!(ty, Type::String | Type::Enum(_)) {
+            return Some(());
+        }
+        self.report(Diagnostic::error(
+            codes::OPERATOR_FOR_TYPE,
+            span,
+            format!("`{op}` asks a text; `{}` is {}", named.0, ty.name()),
+            "not a text",
+        ));
+        None
+    }
+
+    fn compare(
+        &mut self,
+        named: (&str, Span),
+        ty: &Type,
+        plain: &dyn Fn(Op) -> Cond,
+        op: &tree::Spanned<CompareOp>,
+        value: &Value,
+    ) -> Option<Cond> {
+        let equality = matches!(op.node, CompareOp::Eq | CompareOp::Ne);
+        let refuse = |help: &str| {
+            Diagnostic::error(
+                codes::OPERATOR_FOR_TYPE,
+                op.span,
+                format!("`{}` does not work on `{}`", op.node.symbol(), named.0),
+                format!("this is {}", ty.name()),
+            )
+            .help(help)
+        };
+        let equal = match ty {
+            Type::Time => {
+                self.report(refuse("name a `schedule`, then write `time in that-schedule`"));
+                return None;
+            }
+            Type::Set => {
+                self.report(refuse("write `has \"one\"`, `has any [..]` or `has all [..]`"));
+                return None;
+            }
+            Type::Bool => {
+                let is_true = match &value.kind {
+                    ValueKind::Literal(literal) => match literal.value {
+                        tree::LiteralValue::Bool(bool) => Some(bool),
+                        _ => None,
+                    },
+                    ValueKind::Name(_) => None,
+                };
+                let (Some(is_true), true) = (is_true, equality) else {
+                    self.report(refuse(&format!("write `{0}` or `not {0}`", named.0)));
+                    return None;
+                };
+                let cond = plain(Op::IsTrue);
+                if is_true { cond } else { cond.negated() }
+            }
+            Type::String | Type::Enum(_) => {
+                if !equality {
+                    self.report(refuse("use `==`, `!=` or `in [..]`"));
+                    return None;
+                }
+                plain(Op::OneOf(vec![self.word(named, ty, value)?.into()]))
+            }
+            ordered => {
+                let key = self.key(named, ordered, value)?;
+                let interval = match op.node {
+                    CompareOp::Eq | CompareOp::Ne => (key, key),
+                    CompareOp::Lt => (i64::MIN, key.saturating_sub(1)),
+                    CompareOp::Le => (i64::MIN, key),
+                    CompareOp::Gt => (key.saturating_add(1), i64::MAX),
+                    CompareOp::Ge => (key, i64::MAX),
+                };
+                plain(Op::Within(vec![interval]))
+            }
+        };
+        Some(if op.node == CompareOp::Ne { equal.negated() } else { equal })
+    }
+
+    fn membership(
+        &mut self,
+        named: (&str, Span),
+        ty: &Type,
+        plain: &dyn Fn(Op) -> Cond,
+        set: &Membership,
+    ) -> Option<Cond> {
+        match set {
+            Membership::Range(range) => {
+                if !ty.is_ordered() {
+                    let span = range.from.span.to(range.to.span);
+                    self.report(
+                        Diagnostic::error(
+                            codes::OPERATOR_FOR_TYPE,
+                            span,
+                            format!("`{}` has no order", named.0),
+                            "a range needs one",
+                        )
+                        .also(named.1, format!("this is {}", ty.name()))
+                        .help("list the values: `in [a, b]`"),
+                    );
+                    return None;
+                }
+                let from = self.literal_key(named, ty, &range.from.node, range.from.span);
+                let to = self.literal_key(named, ty, &range.to.node, range.to.span);
+                let (from, to) = (from?, to?);
+                if from >= to {
+                    let span = range.from.span.to(range.to.span);
+                    self.report(
+                        Diagnostic::error(
+                            codes::EMPTY_RANGE,
+                            span,
+                            "nothing lies in this range",
+                            "the upper end is not above the lower one",
+                        )
+                        .note("`a..b` means at least `a` and less than `b`"),
+                    );
+                }
+                Some(plain(Op::Within(vec![(from, to - 1)])))
+            }
+            Membership::List(list) => self.one_of(named, ty, plain, &list.node),
+            Membership::Name(name) => {
+                if *ty == Type::Time {
+                    let schedule = self.schedule(name)?;
+                    return Some(plain(Op::During(schedule)));
+                }
+                let Some(list) = self.names.lists.get(name.node.as_str()).copied() else {
+                    self.report(self.unknown_list(name));
+                    return None;
+                };
+                self.one_of(named, ty, plain, list)
+            }
+        }
+    }
+
+    fn one_of(
+        &mut self,
+        named: (&str, Span),
+        ty: &Type,
+        plain: &dyn Fn(Op) -> Cond,
+        list: &[Value],
+    ) -> Option<Cond> {
+        match ty {
+            Type::String | Type::Enum(_) => {
+                let mut texts: Vec<Arc<str>> = Vec::new();
+                for value in list {
+                    texts.push(self.word(named, ty, value)?.into());
+                }
+                Some(plain(Op::OneOf(texts)))
+            }
+            Type::Bool | Type::Set | Type::Time => {
+                self.report(Diagnostic::error(
+                    codes::OPERATOR_FOR_TYPE,
+                    named.1,
+                    format!("`in` does not work on `{}`", named.0),
+                    format!("this is {}", ty.name()),
+                ));
+                None
+            }
+            ordered => {
+                let mut intervals = Vec::new();
+                for value in list {
+                    let key = self.key(named, ordered, value)?;
+                    intervals.push((key, key));
+                }
+                Some(plain(Op::Within(intervals)))
+            }
+        }
+    }
+
+    fn schedule(&mut self, name: &Name) -> Option<Arc<crate::policy::schedule::Schedule>> {
+        if let Some(found) = self.names.schedules.get(name.node.as_str()) {
+            return Some(found.clone());
+        }
+        if self.comes_later(&name.node) {
+            return None;
+        }
+        let mut diagnostic = Diagnostic::error(
+            codes::UNKNOWN_NAME,
+            name.span,
+            format!("no schedule is called `{}`", name.node),
+            "unknown schedule",
+        );
+        let known: Vec<&str> = self.names.schedules.keys().copied().collect();
+        diagnostic = match did_you_mean(&name.node, known) {
+            Some(near) => {
+                diagnostic.help(format!("did you mean `{near}`?")).fix("use it", name.span, near)
+            }
+            None => diagnostic.help(format!(
+                "declare it: `schedule {} = mon..fri 09:00..18:00 Europe/Berlin`",
+                name.node
+            )),
+        };
+        self.report(diagnostic);
+        None
+    }
+
+    fn unknown_list(&self, name: &Name) -> Diagnostic {
+        let diagnostic = Diagnostic::error(
+            codes::UNKNOWN_NAME,
+            name.span,
+            format!("no list is called `{}`", name.node),
+            "unknown list",
+        );
+        let known: Vec<&str> = self.names.lists.keys().copied().collect();
+        match did_you_mean(&name.node, known) {
+            Some(near) => {
+                diagnostic.help(format!("did you mean `{near}`?")).fix("use it", name.span, near)
+            }
+            None => diagnostic.help(format!("write `[{}]`, or `let {0} = [..]`", name.node)),
+        }
+    }
+
+    /// The attribute a path names, if it may be used here.
+    pub(super) fn resolve(&mut self, path: &AttrPath, scope: Scope) -> Option<Resolved> {
+        let written = path.to_string();
+        if scope != Scope::Model
+            && let Some((declared, ty)) = self.names.attributes.get(&written)
+        {
+            return Some(Resolved {
+                operand: Operand::Declared(declared.clone()),
+                ty: ty.clone(),
+                optional: false,
+            });
+        }
+        let mut name = String::new();
+        let mut index = None;
+        for (position, part) in path.parts.iter().enumerate() {
+            match part {
+                AttrPart::Word(word) => {
+                    name += if position == 0 { "" } else { "." };
+                    name += word;
+                }
+                AttrPart::Index(text) => {
+                    name += "[]";
+                    index = Some(text.as_str());
+                }
+            }
+        }
+        let Some(attr) = Attr::named(&name) else {
+            self.report(self.unknown_attribute(path, &name, scope));
+            return None;
+        };
+        let def = attr.def();
+        if !scope.admits(def.subject) {
+            self.report(out_of_place(path, &written, def.subject, scope));
+            return None;
+        }
+        if let Some(missing) = def.waits_for {
+            self.report(not_yet(path.span, &format!("`{written}`"), missing));
+        }
+        self.check_index(attr, index, path.span)?;
+        let index = index.map(|text| match attr {
+            Attr::Header => text.to_ascii_lowercase().into(),
+            _ => text.into(),
+        });
+        Some(Resolved {
+            operand: Operand::Attr(AttrRef { attr, index }),
+            ty: def.ty.clone(),
+            optional: def.optional,
+        })
+    }
+
+    fn check_index(&mut self, attr: Attr, index: Option<&str>, span: Span) -> Option<()> {
+        let Some(text) = index else { return Some(()) };
+        match attr.def().index {
+            Index::Pool
+                if !matches!(
+                    self.names.targets.get(text),
+                    Some(crate::policy::program::Target::Pool(_))
+                ) && !self.comes_later(text) =>
+            {
+                self.report(Diagnostic::error(
+                    codes::UNKNOWN_TARGET,
+                    span,
+                    format!("no pool is called `{text}`"),
+                    "unknown pool",
+                ));
+                None
+            }
+            Index::Model => self.model(text, span).map(|_| ()),
+            Index::Budget if !self.names.budgets.contains(text) && !self.comes_later(text) => {
+                self.report(Diagnostic::error(
+                    codes::UNKNOWN_NAME,
+                    span,
+                    format!("no budget is called `{text}`"),
+                    "unknown budget",
+                ));
+                None
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn unknown_attribute(&self, path: &AttrPath, name: &str, scope: Scope) -> Diagnostic {
+        let written = path.to_string();
+        let diagnostic = Diagnostic::error(
+            codes::UNKNOWN_ATTRIBUTE,
+            path.span,
+            format!("there is no attribute `{written}`"),
+            "unknown attribute",
+        );
+        if let Some(with_index) = Attr::named(&format!("{name}[]")) {
+            let example = with_index.def().name.replace("[]", "[\"name\"]");
+            return diagnostic.help(format!("it takes a name in brackets: `{example}`"));
+        }
+        let known = SCHEMA
+            .iter()
+            .filter(|def| scope.admits(def.subject) && def.name != "request.auto")
+            .map(|def| def.name)
+            .chain(self.names.conditions.keys().copied())
+            .chain(self.names.attributes.keys().map(String::as_str));
+        // `tokens` for `input.tokens`: the last word alone is the commonest slip.
+        let by_last_word = || {
+            let mut hits = SCHEMA.iter().filter(|def| {
+                scope.admits(def.subject) && def.name.rsplit('.').next() == Some(name)
+            });
+            hits.next().map(|def| def.name)
+        };
+        match did_you_mean(name, known.collect::<Vec<_>>()).or_else(by_last_word) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+                format!("use `{near}`"),
+                path.span,
+                near,
+            ),
+            None => diagnostic.note("`pointsman schema` lists all attributes"),
+        }
+    }
+}
+
+fn out_of_place(path: &AttrPath, written: &str, subject: Subject, scope: Scope) -> Diagnostic {
+    let (of, place) = match subject {
+        Subject::Request => ("a request", "behind `when`"),
+        Subject::Model => ("a model", "behind `models where`"),
+        Subject::Attempt => ("an attempt", "behind `escalate when`"),
+    };
+    let here = match scope {
+        Scope::Request => "this condition is asked of the request",
+        Scope::Model => "this condition is asked of each model",
+        Scope::Attempt => "this condition is asked of an attempt",
+    };
+    Diagnostic::error(
+        codes::OUT_OF_PLACE,
+        path.span,
+        format!("`{written}` cannot be used here"),
+        format!("a property of {of}"),
+    )
+    .note(here)
+    .help(format!("it can stand {place}"))
+}
+
+/// The message for what is checked but carried out by a later version.
+pub(super) fn not_yet(span: Span, what: &str, missing: &str) -> Diagnostic {
+    Diagnostic::error(
+        codes::NOT_YET,
+        span,
+        format!("{what} is not supported yet"),
+        format!("needs {missing}"),
+    )
+    .note(
+        "it is part of the language and was checked; this version refuses it rather than ignore it",
+    )
+}
+
+fn example_test(name: &str, resolved: &Resolved) -> String {
+    let example = match &resolved.ty {
+        Type::Enum(members) => format!("== {}", members.iter().next().unwrap_or("…")),
+        Type::String => "== \"…\"".into(),
+        Type::Set => "has \"…\"".into(),
+        Type::Time => "in some-schedule".into(),
+        Type::Money => "< $0.10".into(),
+        Type::Price(_) => "< $1/Mtok".into(),
+        Type::Duration => "< 2s".into(),
+        Type::Percent => "< 5%".into(),
+        _ => "> 0".into(),
+    };
+    format!("for example `{name} {example}`")
+}

@@ -1,0 +1,705 @@
+//! Pools, ladders and splits: what a request can be sent to.
+
+use std::sync::Arc;
+
+use super::Checker;
+use super::bodies::Place;
+use super::conditions::not_yet;
+use crate::catalog::ModelIdx;
+use crate::policy::codes;
+use crate::policy::cond::{Cond, Op};
+use crate::policy::diagnostic::Diagnostic;
+use crate::policy::models::StaticModel;
+use crate::policy::program::{
+    Arm, Hold, Ladder, LadderStep, Member, Pick, PickBy, Pool, Settings, Split, Target,
+};
+use crate::policy::schema::{Attr, Subject};
+use crate::policy::syntax::tree::{
+    self, File, Item, Name, PickStrategy, Rung, SetExpr, SetOp, SetTerm, Share, Span,
+};
+
+/// The most steps a ladder may have once steps that go to other ladders are unfolded.
+const MOST_STEPS: usize = 16;
+
+/// All targets of a policy, at the indices that [`Target`] names.
+pub(super) struct Targets {
+    pub pools: Vec<Pool>,
+    pub ladders: Vec<Ladder>,
+    pub splits: Vec<Split>,
+}
+
+/// A pool as written.
+struct PoolItem<'a> {
+    name: &'a Name,
+    set: &'a SetExpr,
+    pick: Option<&'a tree::Pick>,
+}
+
+struct LadderItem<'a> {
+    name: &'a Name,
+    rungs: &'a tree::Block<Rung>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn resolve_targets(&mut self, tree: &'a File) -> Targets {
+        let (mut pools, mut ladders, mut splits) = (Vec::new(), Vec::new(), Vec::new());
+        for line in &tree.items {
+            match &line.node {
+                Item::Pool { name, set, pick } => {
+                    pools.push(PoolItem { name, set, pick: pick.as_ref() });
+                }
+                Item::Ladder { name, rungs } => ladders.push(LadderItem { name, rungs }),
+                Item::Split { name, by, arms } => splits.push((name, by.as_ref(), arms)),
+                _ => {}
+            }
+        }
+        let mut resolved: Vec<Option<Vec<Member>>> = vec![None; pools.len()];
+        for index in 0..pools.len() {
+            self.pool_members(index, &pools, &mut resolved, &mut Vec::new());
+        }
+        let pools = pools
+            .iter()
+            .zip(resolved)
+            .map(|(item, members)| Pool {
+                name: item.name.node.as_str().into(),
+                members: members.unwrap_or_default(),
+                pick: item.pick.map_or(Pick { by: PickBy::First, of: None }, |p| self.pick(p)),
+            })
+            .collect();
+
+        let flat: Vec<Option<Vec<LadderStep>>> = (0..ladders.len())
+            .map(|index| self.ladder_steps(index, &ladders, &mut Vec::new(), true))
+            .collect();
+        let ladders = ladders
+            .iter()
+            .zip(flat)
+            .map(|(item, steps)| self.ladder(item, steps.unwrap_or_default()))
+            .collect();
+
+        let splits: Vec<Split> =
+            splits.into_iter().map(|(name, by, arms)| self.split(name, by, arms)).collect();
+        self.refuse_split_cycles(&splits, tree);
+        Targets { pools, ladders, splits }
+    }
+
+    // ---- pools -------------------------------------------------------------------------------
+
+    fn pool_members(
+        &mut self,
+        index: usize,
+        pools: &[PoolItem<'a>],
+        resolved: &mut Vec<Option<Vec<Member>>>,
+        under_way: &mut Vec<usize>,
+    ) -> Vec<Member> {
+        if let Some(members) = &resolved[index] {
+            return members.clone();
+        }
+        let item = &pools[index];
+        if under_way.contains(&index) {
+            self.report(
+                Diagnostic::error(
+                    codes::CYCLE,
+                    item.name.span,
+                    format!("pool `{}` contains itself", item.name.node),
+                    "leads back to its own definition",
+                )
+                .note(circle(under_way.iter().map(|i| pools[*i].name.node.as_str()), item.name)),
+            );
+            resolved[index] = Some(Vec::new());
+            return Vec::new();
+        }
+        under_way.push(index);
+        let before = self.diagnostics.len();
+        let mut members = self.term(&item.set.first, pools, resolved, under_way);
+        for (op, term) in &item.set.rest {
+            let other = self.term(term, pools, resolved, under_way);
+            members = match op {
+                SetOp::Plus => plus(members, other),
+                SetOp::Except => except(members, &other),
+            };
+        }
+        under_way.pop();
+        let later = mentions_later(self, item.set);
+        if members.is_empty() && self.diagnostics.len() == before && !later {
+            self.report(
+                Diagnostic::error(
+                    codes::EMPTY_POOL,
+                    item.name.span,
+                    format!("pool `{}` has no model", item.name.node),
+                    "nothing in the catalogue fits",
+                )
+                .help("`pointsman models` shows what the catalogue knows of each model"),
+            );
+        }
+        resolved[index] = Some(members.clone());
+        members
+    }
+
+    fn term(
+        &mut self,
+        term: &'a tree::Spanned<SetTerm>,
+        pools: &[PoolItem<'a>],
+        resolved: &mut Vec<Option<Vec<Member>>>,
+        under_way: &mut Vec<usize>,
+    ) -> Vec<Member> {
+        match &term.node {
+            SetTerm::Models(cond) => {
+                let cond = cond.as_ref().map_or(Cond::TRUE, |cond| self.model_cond(cond));
+                self.models_where(cond)
+            }
+            SetTerm::Name(name) => {
+                let target =
+                    tree::Target { kind: tree::TargetKind::Name(name.clone()), span: term.span };
+                self.pool_or_model(&target, pools, resolved, under_way)
+            }
+            SetTerm::List(targets) => {
+                let mut members = Vec::new();
+                for target in targets {
+                    let more = self.pool_or_model(target, pools, resolved, under_way);
+                    for member in more {
+                        let twice = members.iter().any(|known: &Member| {
+                            known.model == member.model && known.when.is_none()
+                        });
+                        if twice && matches!(target.kind, tree::TargetKind::Model(_)) {
+                            self.report(Diagnostic::warning(
+                                codes::LISTED_TWICE,
+                                target.span,
+                                "this model is in the list already",
+                                "again here",
+                            ));
+                        }
+                        if !twice {
+                            members.push(member);
+                        }
+                    }
+                }
+                members
+            }
+        }
+    }
+
+    fn pool_or_model(
+        &mut self,
+        target: &tree::Target,
+        pools: &[PoolItem<'a>],
+        resolved: &mut Vec<Option<Vec<Member>>>,
+        under_way: &mut Vec<usize>,
+    ) -> Vec<Member> {
+        match self.target(target) {
+            Some(Target::Model(model)) => vec![Member { model, when: None }],
+            Some(Target::Pool(index)) => self.pool_members(index, pools, resolved, under_way),
+            Some(_) => {
+                self.report(
+                    Diagnostic::error(
+                        codes::WRONG_TARGET,
+                        target.span,
+                        "a pool is made of models and other pools",
+                        "not a pool",
+                    )
+                    .help("name its pools here, or send the route to it directly"),
+                );
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn models_where(&self, cond: Cond) -> Vec<Member> {
+        use crate::policy::cond::Operand;
+        let live = cond
+            .tests()
+            .iter()
+            .any(|test| matches!(&test.operand, Operand::Attr(attr) if attr.attr.def().live));
+        let when = live.then(|| Arc::new(cond.clone()));
+        self.catalog()
+            .models()
+            .iter()
+            .enumerate()
+            .filter(|(_, model)| live || cond.holds(&StaticModel(model)))
+            .map(|(index, _)| Member { model: ModelIdx(index as u32), when: when.clone() })
+            .collect()
+    }
+
+    pub(super) fn pick(&mut self, pick: &tree::Pick) -> Pick {
+        let by = match &pick.strategy.node {
+            PickStrategy::Cheapest => PickBy::Cheapest,
+            PickStrategy::Fastest => PickBy::Fastest,
+            PickStrategy::Best => PickBy::Best,
+            PickStrategy::First => PickBy::First,
+            PickStrategy::LeastBusy => PickBy::LeastBusy,
+            PickStrategy::RoundRobin => PickBy::RoundRobin,
+            PickStrategy::Script(..) => {
+                self.report(not_yet(pick.strategy.span, "`pick script`", "the script host"));
+                PickBy::First
+            }
+        };
+        if let Some(of) = &pick.of
+            && of.node == 0
+        {
+            self.report(Diagnostic::error(
+                codes::OUT_OF_RANGE,
+                of.span,
+                "the best of 0 is nobody",
+                "must be at least 1",
+            ));
+        }
+        Pick {
+            by,
+            of: pick.of.as_ref().map(|of| u32::try_from(of.node).unwrap_or(u32::MAX).max(1)),
+        }
+    }
+
+    // ---- ladders -----------------------------------------------------------------------------
+
+    /// The steps of a ladder, those of inner ladders unfolded. `report` is off for repeats.
+    fn ladder_steps(
+        &mut self,
+        index: usize,
+        ladders: &[LadderItem<'a>],
+        under_way: &mut Vec<usize>,
+        report: bool,
+    ) -> Option<Vec<LadderStep>> {
+        let item = &ladders[index];
+        if under_way.contains(&index) {
+            self.report(
+                Diagnostic::error(
+                    codes::CYCLE,
+                    item.name.span,
+                    format!("ladder `{}` leads back to itself", item.name.node),
+                    "never ends",
+                )
+                .note(circle(under_way.iter().map(|i| ladders[*i].name.node.as_str()), item.name)),
+            );
+            return None;
+        }
+        under_way.push(index);
+        let written: Vec<_> = item
+            .rungs
+            .lines
+            .iter()
+            .filter_map(|line| match &line.node {
+                Rung::Step { name, to, escalate, body } => {
+                    Some((name, to, escalate.as_ref(), body.as_ref()))
+                }
+                _ => None,
+            })
+            .collect();
+        let kept = self.diagnostics.len();
+        let mut steps = Vec::new();
+        for (position, (name, to, escalate, body)) in written.iter().enumerate() {
+            let last = position + 1 == written.len();
+            match (escalate, last) {
+                (None, false) => self.report(
+                    Diagnostic::error(
+                        codes::STEP_WITHOUT_ESCALATE,
+                        name.span,
+                        format!("step `{}` never gives way to the next", name.node),
+                        "no `escalate when`",
+                    )
+                    .help("add `escalate when failed`, or drop the steps behind it"),
+                ),
+                (Some(cond), true) => self.report(
+                    Diagnostic::error(
+                        codes::LAST_STEP_ESCALATES,
+                        cond.span,
+                        format!("step `{}` is the last one", name.node),
+                        "there is nothing to escalate to",
+                    )
+                    .help("remove `escalate when …`, or add a step"),
+                ),
+                _ => {}
+            }
+            let escalate = escalate.map(|cond| self.attempt_cond(cond));
+            let body = body.map_or_else(Settings::default, |body| self.settings(body, Place::Step));
+            let name: Arc<str> = name.node.as_str().into();
+            match self.target(to) {
+                Some(Target::Ladder(inner)) => {
+                    let Some(inner) = self.ladder_steps(inner, ladders, under_way, false) else {
+                        continue;
+                    };
+                    for step in inner {
+                        // An answer of the inner ladder is judged by both: climb on if either says.
+                        let escalate = match (step.escalate, &escalate) {
+                            (Some(own), Some(outer)) => {
+                                Some(Arc::new(Cond::Or(vec![(*own).clone(), outer.clone()])))
+                            }
+                            (own, outer) => own.or(outer.clone().map(Arc::new)),
+                        };
+                        steps.push(LadderStep {
+                            name: format!("{name}.{}", step.name).into(),
+                            escalate,
+                            body: body.overlaid(&step.body),
+                            ..step
+                        });
+                    }
+                }
+                Some(target) => {
+                    steps.push(LadderStep { name, target, escalate: escalate.map(Arc::new), body })
+                }
+                None => {}
+            }
+        }
+        under_way.pop();
+        if !report {
+            // Each ladder's own faults are reported once, when it is resolved for itself.
+            self.diagnostics.truncate(kept);
+        }
+        if steps.len() > MOST_STEPS {
+            self.report(Diagnostic::error(
+                codes::OUT_OF_RANGE,
+                item.name.span,
+                format!("ladder `{}` has {} steps", item.name.node, steps.len()),
+                format!("at most {MOST_STEPS}"),
+            ));
+        }
+        Some(steps)
+    }
+
+    fn ladder(&mut self, item: &LadderItem<'a>, steps: Vec<LadderStep>) -> Ladder {
+        let mut ladder = Ladder {
+            name: item.name.node.as_str().into(),
+            steps,
+            max_cost: None,
+            deadline: None,
+            hold: None,
+        };
+        let mut hold_span = None;
+        let mut names = std::collections::HashSet::new();
+        let mut any_step = false;
+        for line in &item.rungs.lines {
+            let twice = match &line.node {
+                Rung::Step { name, .. } => {
+                    any_step = true;
+                    if !names.insert(name.node.as_str()) {
+                        self.report(Diagnostic::error(
+                            codes::DUPLICATE_NAME,
+                            name.span,
+                            format!("two steps are called `{}`", name.node),
+                            "again here",
+                        ));
+                    }
+                    false
+                }
+                Rung::MaxCost(amount) => {
+                    let twice = ladder.max_cost.is_some();
+                    ladder.max_cost = self.money(amount);
+                    twice
+                }
+                Rung::Deadline(time) => {
+                    let twice = ladder.deadline.is_some();
+                    ladder.deadline = self.duration(time);
+                    twice
+                }
+                Rung::Hold(hold) => {
+                    let twice = ladder.hold.is_some();
+                    ladder.hold = Some(self.hold(hold));
+                    hold_span = Some(hold.span);
+                    twice
+                }
+            };
+            if twice {
+                self.report(Diagnostic::error(
+                    codes::SAID_TWICE,
+                    line.span,
+                    "this is said twice",
+                    "again here",
+                ));
+            }
+        }
+        if !any_step {
+            self.report(
+                Diagnostic::error(
+                    codes::NO_STEPS,
+                    item.name.span,
+                    format!("ladder `{}` has no steps", item.name.node),
+                    "nothing to climb",
+                )
+                .help("add lines such as `step draft -> small escalate when failed`"),
+            );
+        }
+        if ladder.hold != Some(Hold::Full) {
+            self.refuse_late_checks(item, hold_span);
+        }
+        ladder
+    }
+
+    /// A check that needs the whole answer cannot reject what the client has seen already.
+    fn refuse_late_checks(&mut self, item: &LadderItem<'a>, hold: Option<Span>) {
+        for line in &item.rungs.lines {
+            let Rung::Step { escalate: Some(cond), .. } = &line.node else { continue };
+            // The condition was checked with its step; here only its shape is looked at again.
+            let kept = self.diagnostics.len();
+            let checked = self.attempt_cond(cond);
+            self.diagnostics.truncate(kept);
+            let mut late = Vec::new();
+            late_tests(&checked, &mut late);
+            for span in late {
+                let raw = &self.text[span.range()];
+                let mut diagnostic = Diagnostic::error(
+                    codes::LATE_CHECK,
+                    span,
+                    "this check needs the whole answer, but the step streams",
+                    "known only at the end",
+                );
+                diagnostic = match hold {
+                    Some(hold) => diagnostic
+                        .also(hold, "the client sees bytes before the end")
+                        .fix("hold the stream back (adds latency)", hold, "full"),
+                    None => diagnostic
+                        .also(item.name.span, "nothing is held back without `hold`")
+                        .help("add the line `hold full` to the ladder (adds latency for streams)"),
+                };
+                self.report(diagnostic.help(format!(
+                    "or only ask it without a stream: `not request.stream and {raw}`"
+                )));
+            }
+        }
+    }
+
+    // ---- splits ------------------------------------------------------------------------------
+
+    fn split(
+        &mut self,
+        name: &'a Name,
+        by: Option<&'a tree::By>,
+        arms: &'a tree::Block<tree::Arm>,
+    ) -> Split {
+        let lines: Vec<&tree::Arm> = arms.lines.iter().map(|line| &line.node).collect();
+        let shares = self.shares(name, &lines);
+        let mut below = 0;
+        let mut seen = std::collections::HashSet::new();
+        let mut checked = Vec::new();
+        for (arm, share) in lines.iter().zip(shares) {
+            below += share;
+            let target = self.target(&arm.to);
+            let arm_name = match (&arm.name, &arm.to.kind) {
+                (Some(name), _) => name.node.as_str(),
+                (None, tree::TargetKind::Name(name) | tree::TargetKind::Model(name)) => name,
+            };
+            if !seen.insert(arm_name) {
+                self.report(
+                    Diagnostic::error(
+                        codes::DUPLICATE_NAME,
+                        arm.name.as_ref().map_or(arm.to.span, |name| name.span),
+                        format!("two arms are called `{arm_name}`"),
+                        "again here",
+                    )
+                    .help("name them: `first 10% -> target`"),
+                );
+            }
+            if let Some(target) = target {
+                checked.push(Arm { name: arm_name.into(), below: below.min(10_000), target });
+            }
+        }
+        Split {
+            name: name.node.as_str().into(),
+            by: by.map_or_else(Vec::new, |by| self.by(by)),
+            salt: by
+                .and_then(|by| by.salt.as_ref())
+                .map_or_else(|| "".into(), |salt| salt.node.as_str().into()),
+            arms: checked,
+        }
+    }
+
+    pub(super) fn by(&mut self, by: &tree::By) -> Vec<crate::policy::cond::Operand> {
+        let scope = super::conditions::Scope::Request;
+        by.attrs.iter().filter_map(|attr| Some(self.resolve(attr, scope)?.operand)).collect()
+    }
+
+    /// The share of each arm in basis points, `rest` worked out.
+    pub(super) fn shares(&mut self, name: &Name, arms: &[&tree::Arm]) -> Vec<u32> {
+        let said: u32 = arms
+            .iter()
+            .map(|arm| match arm.share.node {
+                Share::Percent(share) => share.0,
+                Share::Rest => 0,
+            })
+            .fold(0, u32::saturating_add);
+        let rests: Vec<Span> = arms
+            .iter()
+            .filter(|arm| arm.share.node == Share::Rest)
+            .map(|arm| arm.share.span)
+            .collect();
+        for arm in arms {
+            if matches!(arm.share.node, Share::Percent(share) if share.0 == 0) {
+                self.report(
+                    Diagnostic::error(
+                        codes::SHARES,
+                        arm.share.span,
+                        "an arm with 0 % gets nobody",
+                        "never taken",
+                    )
+                    .help("remove the arm"),
+                );
+            }
+        }
+        if let [first, second, ..] = rests.as_slice() {
+            self.report(
+                Diagnostic::error(
+                    codes::SHARES,
+                    *second,
+                    "two arms cannot both have the rest",
+                    "again here",
+                )
+                .also(*first, "this one has it"),
+            );
+        }
+        let whole = crate::units::BasisPoints::WHOLE.0;
+        if said > whole
+            || (rests.is_empty() && said != whole)
+            || (said == whole && !rests.is_empty())
+        {
+            let sum = crate::units::BasisPoints(said).to_string().replace('%', " %");
+            let mut diagnostic = Diagnostic::error(
+                codes::SHARES,
+                name.span,
+                match rests.first() {
+                    Some(_) if said == whole => {
+                        format!("the arms of `{}` leave nothing for `rest`", name.node)
+                    }
+                    _ => format!("the shares of split `{}` sum to {sum}", name.node),
+                },
+                "must be 100 %",
+            );
+            for arm in arms {
+                if let Share::Percent(share) = arm.share.node {
+                    let share = share.to_string().replace('%', " %");
+                    diagnostic = diagnostic.also(arm.share.span, share);
+                }
+            }
+            if let (true, true, Some(arm)) = (rests.is_empty(), said < 2 * whole, arms.first()) {
+                diagnostic = diagnostic.fix("make one arm the remainder", arm.share.span, "rest");
+            }
+            self.report(diagnostic);
+        }
+        arms.iter()
+            .map(|arm| match arm.share.node {
+                Share::Percent(share) => share.0,
+                Share::Rest => whole.saturating_sub(said),
+            })
+            .collect()
+    }
+
+    fn refuse_split_cycles(&mut self, splits: &[Split], tree: &File) {
+        let spans: Vec<Span> = tree
+            .items
+            .iter()
+            .filter_map(|line| match &line.node {
+                Item::Split { name, .. } => Some(name.span),
+                _ => None,
+            })
+            .collect();
+        for start in 0..splits.len() {
+            let (mut open, mut seen) = (vec![start], vec![false; splits.len()]);
+            while let Some(at) = open.pop() {
+                for arm in &splits[at].arms {
+                    let Target::Split(next) = arm.target else { continue };
+                    if next == start {
+                        self.report(Diagnostic::error(
+                            codes::CYCLE,
+                            spans[start],
+                            format!("split `{}` leads back to itself", splits[start].name),
+                            "never ends",
+                        ));
+                        return;
+                    }
+                    if !std::mem::replace(&mut seen[next], true) {
+                        open.push(next);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plus(mut members: Vec<Member>, more: Vec<Member>) -> Vec<Member> {
+    for member in more {
+        match members.iter_mut().find(|known| known.model == member.model) {
+            None => members.push(member),
+            Some(known) => {
+                known.when = match (known.when.take(), member.when) {
+                    (Some(a), Some(b)) => {
+                        Some(Arc::new(Cond::Or(vec![(*a).clone(), (*b).clone()])))
+                    }
+                    _ => None,
+                };
+            }
+        }
+    }
+    members
+}
+
+fn except(members: Vec<Member>, less: &[Member]) -> Vec<Member> {
+    members
+        .into_iter()
+        .filter_map(|member| {
+            let Some(taken) = less.iter().find(|other| other.model == member.model) else {
+                return Some(member);
+            };
+            let unless = (**taken.when.as_ref()?).clone().negated();
+            let when = match member.when {
+                Some(when) => (*when).clone().and(unless),
+                None => unless,
+            };
+            Some(Member { model: member.model, when: Some(Arc::new(when)) })
+        })
+        .collect()
+}
+
+fn mentions_later(checker: &Checker<'_>, set: &SetExpr) -> bool {
+    let terms = std::iter::once(&set.first).chain(set.rest.iter().map(|(_, term)| term));
+    let later = |name: &str| checker.comes_later(name);
+    terms.into_iter().any(|term| match &term.node {
+        SetTerm::Name(name) => later(name),
+        SetTerm::List(targets) => targets
+            .iter()
+            .any(|target| matches!(&target.kind, tree::TargetKind::Name(name) if later(name))),
+        SetTerm::Models(_) => false,
+    })
+}
+
+fn circle<'n>(way: impl Iterator<Item = &'n str>, back: &'n Name) -> String {
+    let names: Vec<&str> = way.chain([back.node.as_str()]).collect();
+    format!("the way: {}", names.join(" → "))
+}
+
+/// The places of tests that need the end of a streamed answer and can be reached on one.
+fn late_tests(cond: &Cond, found: &mut Vec<Span>) {
+    match cond {
+        Cond::And(all) if all.iter().any(never_streams) => {}
+        Cond::And(all) | Cond::Or(all) => all.iter().for_each(|cond| late_tests(cond, found)),
+        Cond::Not(inner) => late_tests(inner, found),
+        Cond::Test(test) => {
+            if let crate::policy::cond::Operand::Attr(attr) = &test.operand
+                && attr.attr.def().subject == Subject::Attempt
+                && NEEDS_THE_END.contains(&attr.attr)
+            {
+                found.push(test.span);
+            }
+        }
+    }
+}
+
+/// What is known only once the answer is complete.
+const NEEDS_THE_END: [Attr; 7] = [
+    Attr::Truncated,
+    Attr::InvalidJson,
+    Attr::SchemaViolation,
+    Attr::ToolCallMissing,
+    Attr::ToolCallInvalid,
+    Attr::ResponseTokens,
+    Attr::AttemptCost,
+];
+
+fn never_streams(cond: &Cond) -> bool {
+    let streams = |cond: &Cond| {
+        matches!(cond, Cond::Test(test) if test.op == Op::IsTrue
+            && matches!(&test.operand, crate::policy::cond::Operand::Attr(attr)
+                if attr.attr == Attr::RequestStream))
+    };
+    match cond {
+        Cond::Not(inner) => streams(inner),
+        Cond::And(all) => all.iter().any(never_streams),
+        _ => false,
+    }
+}

@@ -1,0 +1,41 @@
+//! temp
+use super::diagnostic::Code;
+macro_rules! c { ($($n:ident = $c:literal;)*) => { $( #[allow(missing_docs)] pub const $n: Code = Code($c); )* } }
+c! {
+    UNKNOWN_ATTRIBUTE = "P1101";
+    DUPLICATE_NAME = "P1102";
+    UNKNOWN_TARGET = "P1103";
+    UNKNOWN_MODEL = "P1104";
+    UNKNOWN_MEMBER = "P1105";
+    UNKNOWN_NAME = "P1106";
+    UNKNOWN_ERROR_CLASS = "P1107";
+    UNKNOWN_PARAMETER = "P1108";
+    OUT_OF_PLACE = "P1109";
+    UNREADABLE_FILE = "P1110";
+    TYPE_MISMATCH = "P2001";
+    OPERATOR_FOR_TYPE = "P2002";
+    MONEY_IS_NOT_A_PRICE = "P2003";
+    UNIT_MISSING = "P2004";
+    OUT_OF_RANGE = "P2005";
+    EMPTY_RANGE = "P2006";
+    NOT_A_CONDITION = "P2007";
+    BAD_REGEX = "P2008";
+    DEFAULT_MISSING = "P2009";
+    NO_DEFAULT = "P3001";
+    SECOND_DEFAULT = "P3002";
+    BEHIND_DEFAULT = "P3003";
+    SHARES = "P3004";
+    CYCLE = "P3005";
+    EMPTY_POOL = "P3006";
+    WRONG_TARGET = "P3007";
+    LISTED_TWICE = "P3008";
+    NO_STEPS = "P3009";
+    STEP_WITHOUT_ESCALATE = "P3010";
+    LAST_STEP_ESCALATES = "P3011";
+    SAID_TWICE = "P3012";
+    NOT_ALLOWED_HERE = "P3013";
+    LANGUAGE_VERSION = "P3014";
+    CONDITION_TOO_COMPLEX = "P3015";
+    NOT_YET = "P3900";
+    LATE_CHECK = "P4013";
+}

@@ -1,0 +1,629 @@
+//! Carrying out a policy: `(program, facts, live snapshot) → decision`, pure and total.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::cond::Operand;
+use super::models::LiveModel;
+use super::plan::{
+    ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal, RemovedBy,
+    Step,
+};
+use super::program::{
+    CapBreach, Hold, Member, ModelFilter, ModelSet, ParameterName, ParameterValue, Pick, PickBy,
+    Program, Require, Settings, Target,
+};
+use super::schema::{Attr, AttrRef};
+use super::syntax::tree::SetParamOp;
+use super::value::{Facts, Value};
+use crate::catalog::{Live, Model, ModelIdx, worst_case};
+use crate::units::{NanoDollars, Tokens};
+
+/// Everything a decision depends on besides the policy.
+pub struct Situation<'a> {
+    /// The request, its sender, the moment.
+    pub facts: &'a dyn Facts,
+    /// How the models are doing.
+    pub live: &'a Live,
+    /// The models whose provider is configured.
+    pub enabled: &'a ModelSet,
+    /// Whether the caller's key allows a model.
+    pub allowed: &'a dyn Fn(&Model) -> bool,
+    /// The model the client named, where it is in the catalogue.
+    pub named: Option<ModelIdx>,
+    /// Spreads load among equals: different for different requests.
+    pub seed: u64,
+    /// Counts requests, for `pick round-robin`.
+    pub turn: u64,
+}
+
+/// Is told what is left out of the plan. `()` does not listen.
+pub trait Listener {
+    /// A model was removed.
+    fn removed(&mut self, step: &Arc<str>, model: ModelIdx, by: RemovedBy);
+}
+
+impl Listener for () {
+    fn removed(&mut self, _: &Arc<str>, _: ModelIdx, _: RemovedBy) {}
+}
+
+impl Listener for Vec<Removal> {
+    fn removed(&mut self, step: &Arc<str>, model: ModelIdx, by: RemovedBy) {
+        self.push(Removal { step: step.clone(), model, by });
+    }
+}
+
+/// Decides one request.
+pub fn decide(program: &Program, situation: &Situation<'_>) -> Decision {
+    match decide_listening(program, situation, &mut ()) {
+        // The common path does not write down removals; where they are the answer, decide again.
+        Decision::NoCandidate(mut nobody) => {
+            let mut removed = Vec::new();
+            let decision = decide_listening(program, situation, &mut removed);
+            if !matches!(decision, Decision::NoCandidate(_)) {
+                return decision;
+            }
+            nobody.removed = removed;
+            Decision::NoCandidate(nobody)
+        }
+        decision => decision,
+    }
+}
+
+/// Decides one request and tells what was left out.
+pub fn decide_listening(
+    program: &Program,
+    situation: &Situation<'_>,
+    listener: &mut dyn Listener,
+) -> Decision {
+    let matches = program.table.decide(situation.facts);
+    let (denies, requires) = (program.denies.len(), program.requires.len());
+    let mut filters: SmallVec<[&Require; 4]> = SmallVec::new();
+    let mut tunes: SmallVec<[&Settings; 4]> = SmallVec::new();
+    for &rule in &matches.all {
+        let rule = rule as usize;
+        if rule < denies {
+            let deny = &program.denies[rule];
+            return Decision::Denied(Denied {
+                rule: deny.rule.name.clone(),
+                because: deny.because.clone(),
+                status: deny.status,
+                over_cap: false,
+            });
+        } else if rule < denies + requires {
+            filters.push(&program.requires[rule - denies]);
+        } else {
+            tunes.push(&program.tunes[rule - denies - requires].settings);
+        }
+    }
+
+    let named = || situation.named.map(|_| Target::Requested);
+    let (route, target) = match matches.first {
+        Some(index) => {
+            let route = &program.routes[index as usize];
+            (Some(route), route.target)
+        }
+        None => match named() {
+            Some(target) => (None, target),
+            None => return Decision::UnknownModel,
+        },
+    };
+    let settings = match (route, tunes.is_empty()) {
+        (Some(route), true) => route.settings.clone(),
+        (route, _) => {
+            let mut settings = (*program.defaults).clone();
+            for tune in tunes {
+                settings = settings.overlaid(tune);
+            }
+            if let Some(route) = route {
+                settings = settings.overlaid(&route.body);
+            }
+            Arc::new(settings)
+        }
+    };
+    let builder = Builder {
+        program,
+        situation,
+        filters,
+        settings: if route.is_none() { as_requested(settings) } else { settings },
+        requested: route.is_none(),
+        route: route.map_or_else(|| "requested".into(), |route| route.rule.name.clone()),
+        line: route.map(|route| route.rule.line),
+        needs: Needs::of(situation.facts),
+    };
+    builder.build(target, listener)
+}
+
+/// A named model is answered by that model or by an error, never by another.
+fn as_requested(settings: Arc<Settings>) -> Arc<Settings> {
+    let degrades = |settings: &Settings| matches!(&settings.cap, Some(cap) if matches!(cap.breach, CapBreach::Degrade(_)));
+    if settings.fallback.is_none() && !degrades(&settings) {
+        return settings;
+    }
+    let mut settings = (*settings).clone();
+    settings.fallback = None;
+    if let Some(cap) = &mut settings.cap
+        && matches!(cap.breach, CapBreach::Degrade(_))
+    {
+        cap.breach = CapBreach::Deny(None);
+    }
+    Arc::new(settings)
+}
+
+/// What the request itself demands of a model.
+struct Needs {
+    tools: bool,
+    vision: bool,
+    audio: bool,
+    json: bool,
+    json_schema: bool,
+    logprobs: bool,
+    max_output: Option<Tokens>,
+    bytes: u64,
+    images: u32,
+}
+
+impl Needs {
+    fn of(facts: &dyn Facts) -> Needs {
+        let get = |attr| facts.get(&AttrRef::plain(attr));
+        let count = |attr| match get(attr) {
+            Value::Int(count) => u64::try_from(count).unwrap_or(0),
+            _ => 0,
+        };
+        let format = get(Attr::RequestFormat);
+        Needs {
+            tools: count(Attr::RequestTools) > 0,
+            vision: count(Attr::RequestImages) > 0,
+            audio: get(Attr::RequestAudio) == Value::Bool(true),
+            json: format == Value::Str("json_object"),
+            json_schema: format == Value::Str("json_schema"),
+            logprobs: get(Attr::RequestLogprobs) == Value::Bool(true),
+            max_output: match get(Attr::RequestMaxOutput) {
+                Value::Int(count) => Some(Tokens(u64::try_from(count).unwrap_or(0))),
+                _ => None,
+            },
+            bytes: count(Attr::RequestBytes),
+            images: u32::try_from(count(Attr::RequestImages)).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn lacking(&self, model: &Model) -> Option<&'static str> {
+        let can = &model.capabilities;
+        [
+            (self.tools, can.tools, "tools"),
+            (self.vision, can.vision, "vision"),
+            (self.audio, can.audio, "audio"),
+            (self.json, can.json || can.json_schema, "json"),
+            (self.json_schema, can.json_schema, "json_schema"),
+            (self.logprobs, can.logprobs, "logprobs"),
+        ]
+        .into_iter()
+        .find_map(|(needed, there, name)| (needed && !there).then_some(name))
+    }
+}
+
+/// The decision under way, after the rules have been matched.
+struct Builder<'a> {
+    program: &'a Program,
+    situation: &'a Situation<'a>,
+    filters: SmallVec<[&'a Require; 4]>,
+    settings: Arc<Settings>,
+    requested: bool,
+    route: Arc<str>,
+    line: Option<u32>,
+    needs: Needs,
+}
+
+impl Builder<'_> {
+    fn build(&self, target: Target, listener: &mut dyn Listener) -> Decision {
+        let reason = if self.requested { PlanReason::Requested } else { PlanReason::Matched };
+        let mut capped = CapWatch { listener, removed_by_cap: false };
+        if let Some(plan) = self.plan(target, reason, &mut capped) {
+            return Decision::Plan(plan);
+        }
+        let over_cap = capped.removed_by_cap;
+        match (&self.settings.cap, over_cap) {
+            (Some(cap), true) => match &cap.breach {
+                CapBreach::Degrade(target) => {
+                    let plan = self.plan(*target, PlanReason::Degraded, &mut capped);
+                    plan.map_or_else(|| self.too_expensive(None, cap.amount), Decision::Plan)
+                }
+                CapBreach::Deny(why) => self.too_expensive(why.clone(), cap.amount),
+                // `warn` keeps every candidate, so the cap removed none.
+                CapBreach::Warn => self.nobody(),
+            },
+            _ => self.nobody(),
+        }
+    }
+
+    fn nobody(&self) -> Decision {
+        Decision::NoCandidate(NoCandidate {
+            route: self.route.clone(),
+            requested: self.requested,
+            removed: Vec::new(),
+        })
+    }
+
+    fn too_expensive(&self, why: Option<Arc<str>>, cap: NanoDollars) -> Decision {
+        let because = why.unwrap_or_else(|| {
+            format!("This request could cost more than the ${cap} allowed for one request").into()
+        });
+        Decision::Denied(Denied { rule: self.route.clone(), because, status: 402, over_cap: true })
+    }
+
+    /// The plan for a target; `None` if no candidate is left.
+    fn plan(
+        &self,
+        mut target: Target,
+        mut reason: PlanReason,
+        listener: &mut dyn Listener,
+    ) -> Option<Plan> {
+        let mut arm = None;
+        while let Target::Split(index) = target {
+            let (choice, next) = self.choose_arm(index)?;
+            // The outermost split is the one the caller is told about.
+            arm.get_or_insert(choice);
+            if reason == PlanReason::Matched {
+                reason = PlanReason::Arm;
+            }
+            target = next;
+        }
+        let mut steps: SmallVec<[Step; 1]> = SmallVec::new();
+        let ladder = match target {
+            Target::Ladder(index) => Some(&self.program.ladders[index]),
+            _ => None,
+        };
+        match ladder {
+            None => {
+                let name = self.name_of(target);
+                let candidates = self.candidates(target, &name, &self.settings, listener);
+                if !candidates.is_empty() {
+                    let settings = self.settings.clone();
+                    steps.push(Step { name, candidates, escalate: None, settings });
+                }
+            }
+            Some(ladder) => {
+                for step in &ladder.steps {
+                    let settings = if step.body == Settings::default() {
+                        self.settings.clone()
+                    } else {
+                        Arc::new(self.settings.overlaid(&step.body))
+                    };
+                    let target = self.follow_splits(step.target)?;
+                    let candidates = self.candidates(target, &step.name, &settings, listener);
+                    if !candidates.is_empty() {
+                        let escalate = step.escalate.clone();
+                        steps.push(Step {
+                            name: step.name.clone(),
+                            candidates,
+                            escalate,
+                            settings,
+                        });
+                    }
+                }
+                // Where the top steps fell away, the highest one left gives the answer.
+                if let Some(last) = steps.last_mut() {
+                    last.escalate = None;
+                }
+            }
+        }
+        let fallback = self.fallback(&steps, listener);
+        if steps.is_empty() {
+            // Only the fallback is left: it is the plan.
+            let (candidates, _) = fallback.filter(|(candidates, _)| !candidates.is_empty())?;
+            let name: Arc<str> = "fallback".into();
+            let settings = self.settings.clone();
+            steps.push(Step { name, candidates, escalate: None, settings });
+            return Some(self.finish(reason, arm, steps, None, ladder));
+        }
+        Some(self.finish(reason, arm, steps, fallback, ladder))
+    }
+
+    fn finish(
+        &self,
+        reason: PlanReason,
+        arm: Option<ArmChoice>,
+        steps: SmallVec<[Step; 1]>,
+        fallback: Option<(Candidates, crate::error_class::ErrorSet)>,
+        ladder: Option<&super::program::Ladder>,
+    ) -> Plan {
+        let cap = self.settings.cap.as_ref().and_then(|cap| match cap.breach {
+            CapBreach::Warn => None,
+            _ => Some(cap.amount),
+        });
+        let ladder_cost = ladder.and_then(|ladder| ladder.max_cost);
+        Plan {
+            route: self.route.clone(),
+            line: self.line,
+            reason,
+            arm,
+            steps,
+            fallback,
+            settings: self.settings.clone(),
+            hold: ladder
+                .and_then(|ladder| ladder.hold)
+                .or(self.settings.hold)
+                .unwrap_or(Hold::None),
+            max_cost: match (cap, ladder_cost) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+            deadline: ladder.and_then(|ladder| ladder.deadline),
+        }
+    }
+
+    fn fallback(
+        &self,
+        steps: &[Step],
+        listener: &mut dyn Listener,
+    ) -> Option<(Candidates, crate::error_class::ErrorSet)> {
+        let fallback = self.settings.fallback.as_ref()?;
+        let name: Arc<str> = "fallback".into();
+        let mut all = Candidates::new();
+        for target in &fallback.to {
+            let Some(target) = self.follow_splits(*target) else { continue };
+            let mut add = |target, settings: &Settings| {
+                for model in self.candidates(target, &name, settings, listener) {
+                    let known = steps.iter().any(|step| step.candidates.contains(&model));
+                    if !known && !all.contains(&model) {
+                        all.push(model);
+                    }
+                }
+            };
+            match target {
+                Target::Ladder(index) => {
+                    for step in &self.program.ladders[index].steps {
+                        if let Some(target) = self.follow_splits(step.target) {
+                            add(target, &self.settings.overlaid(&step.body));
+                        }
+                    }
+                }
+                target => add(target, &self.settings),
+            }
+        }
+        Some((all, fallback.on))
+    }
+
+    fn follow_splits(&self, mut target: Target) -> Option<Target> {
+        while let Target::Split(index) = target {
+            target = self.choose_arm(index)?.1;
+        }
+        Some(target)
+    }
+
+    fn choose_arm(&self, index: usize) -> Option<(ArmChoice, Target)> {
+        let split = &self.program.splits[index];
+        let facts = self.situation.facts;
+        let mut hasher = blake3::Hasher::new();
+        let mut mix = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        mix(&split.salt);
+        mix(&split.name);
+        let mut sticky = !split.by.is_empty();
+        for operand in &split.by {
+            match text_of(operand, facts) {
+                Some(text) => mix(&text),
+                None => sticky = false,
+            }
+        }
+        if !sticky && let Value::Str(id) = facts.get(&AttrRef::plain(Attr::RequestId)) {
+            mix(id);
+        }
+        let hash = hasher.finalize();
+        let mut word = [0u8; 8];
+        word.copy_from_slice(&hash.as_bytes()[..8]);
+        let bucket = (u64::from_le_bytes(word) % 10_000) as u32;
+        let arm = split.arms.iter().find(|arm| bucket < arm.below)?;
+        let choice = ArmChoice { split: split.name.clone(), arm: arm.name.clone(), sticky };
+        Some((choice, arm.target))
+    }
+
+    fn name_of(&self, target: Target) -> Arc<str> {
+        match target {
+            Target::Pool(index) => self.program.pools[index].name.clone(),
+            Target::Ladder(index) => self.program.ladders[index].name.clone(),
+            Target::Split(index) => self.program.splits[index].name.clone(),
+            Target::Model(model) => self.model(model).id.as_str().into(),
+            Target::Requested => "requested".into(),
+        }
+    }
+
+    fn model(&self, model: ModelIdx) -> &Model {
+        &self.program.catalog.models()[model.index()]
+    }
+
+    // ---- candidates --------------------------------------------------------------------------
+
+    fn candidates(
+        &self,
+        target: Target,
+        step: &Arc<str>,
+        settings: &Settings,
+        listener: &mut dyn Listener,
+    ) -> Candidates {
+        let single;
+        let (members, pool_pick): (&[Member], Pick) = match target {
+            Target::Pool(index) => {
+                let pool = &self.program.pools[index];
+                (&pool.members, pool.pick)
+            }
+            Target::Model(model) => {
+                single = [Member { model, when: None }];
+                (&single, Pick { by: PickBy::First, of: None })
+            }
+            Target::Requested => {
+                let Some(model) = self.situation.named else { return Candidates::new() };
+                single = [Member { model, when: None }];
+                (&single, Pick { by: PickBy::First, of: None })
+            }
+            // Splits were followed and ladders unfolded before.
+            Target::Split(_) | Target::Ladder(_) => return Candidates::new(),
+        };
+        let mut kept = Candidates::new();
+        for member in members {
+            match self.removed_by(member, settings) {
+                None => kept.push(member.model),
+                Some(by) => listener.removed(step, member.model, by),
+            }
+        }
+        self.order(&mut kept, settings.pick.unwrap_or(pool_pick), settings);
+        kept
+    }
+
+    fn removed_by(&self, member: &Member, settings: &Settings) -> Option<RemovedBy> {
+        let model = self.model(member.model);
+        let live = LiveModel { model, live: self.situation.live.model(member.model) };
+        if !self.situation.enabled.contains(member.model) {
+            return Some(RemovedBy::ProviderOff);
+        }
+        if !(self.situation.allowed)(model) {
+            return Some(RemovedBy::Key);
+        }
+        if member.when.as_ref().is_some_and(|when| !when.holds(&live)) {
+            return Some(RemovedBy::Pool);
+        }
+        let passes = |filter: &ModelFilter| {
+            filter.pass.contains(member.model)
+                && filter.live.as_ref().is_none_or(|cond| cond.holds(&live))
+        };
+        if let Some(require) = self.filters.iter().find(|require| !passes(&require.only)) {
+            return Some(RemovedBy::Require(require.rule.name.clone(), require.only.text.clone()));
+        }
+        if let Some(only) = settings.only.iter().find(|filter| !passes(filter)) {
+            return Some(RemovedBy::Only(only.text.clone()));
+        }
+        // What a client asks of a model it named itself is between it and the provider.
+        if !self.requested {
+            if let Some(lacking) = self.needs.lacking(model) {
+                return Some(RemovedBy::Lacks(lacking));
+            }
+            if self.needs.max_output.is_some_and(|wanted| wanted > model.max_output)
+                && self.output_limit(settings).is_none_or(|limit| limit > model.max_output)
+            {
+                return Some(RemovedBy::MaxOutput);
+            }
+            if !self.fits(model) {
+                return Some(RemovedBy::Context);
+            }
+        }
+        let cap = settings.cap.as_ref()?;
+        if cap.breach == CapBreach::Warn {
+            return None;
+        }
+        match self.worst_case(model, settings) {
+            None => Some(RemovedBy::Unpriced),
+            Some(worst) if worst > cap.amount => Some(RemovedBy::Cap(worst)),
+            Some(_) => None,
+        }
+    }
+
+    fn fits(&self, model: &Model) -> bool {
+        let answer = self.needs.max_output.unwrap_or_default();
+        // A token is at least a byte, so most requests fit without counting.
+        if self.needs.bytes.saturating_add(answer.0) <= model.context.0 {
+            return true;
+        }
+        self.input_tokens() + answer <= model.context
+    }
+
+    fn input_tokens(&self) -> Tokens {
+        match self.situation.facts.get(&AttrRef::plain(Attr::InputTokens)) {
+            Value::Int(count) => Tokens(u64::try_from(count).unwrap_or(0)),
+            _ => Tokens(0),
+        }
+    }
+
+    /// The most tokens the answer may have, by the client's word and the policy's.
+    fn output_limit(&self, settings: &Settings) -> Option<Tokens> {
+        output_limit(self.needs.max_output, settings)
+    }
+
+    fn worst_case(&self, model: &Model, settings: &Settings) -> Option<NanoDollars> {
+        worst_case(model, self.input_tokens(), self.needs.images, self.output_limit(settings))
+    }
+
+    fn order(&self, models: &mut Candidates, pick: Pick, settings: &Settings) {
+        if models.len() > 1 {
+            let live = |model: &ModelIdx| self.situation.live.model(*model);
+            match pick.by {
+                PickBy::First => {}
+                PickBy::Cheapest => models.sort_by_cached_key(|model| {
+                    self.worst_case(self.model(*model), settings).unwrap_or(NanoDollars(u64::MAX))
+                }),
+                PickBy::Fastest => models
+                    .sort_by_key(|model| live(model).ttft.p95.unwrap_or(std::time::Duration::MAX)),
+                PickBy::Best => models.sort_by(|a, b| {
+                    let quality = |model: &ModelIdx| {
+                        self.model(*model).quality.as_ref().map_or(-1.0, |quality| quality.overall)
+                    };
+                    quality(b).total_cmp(&quality(a))
+                }),
+                PickBy::LeastBusy => models.sort_by_key(|model| live(model).inflight),
+                PickBy::RoundRobin => {
+                    let turn = (self.situation.turn % models.len() as u64) as usize;
+                    models.rotate_left(turn);
+                }
+            }
+            if let Some(of) = pick.of {
+                let of = (of as usize).min(models.len());
+                let turn = (self.situation.seed % of as u64) as usize;
+                models[..of].rotate_left(turn);
+            }
+            // What cools down or has its breaker open is asked last, not left out: if all do, one
+            // must still be tried.
+            if models.iter().any(|model| !live(model).available) {
+                models.sort_by_key(|model| !live(model).available);
+            }
+        }
+    }
+}
+
+/// The most tokens the answer may have: what the client wants, as the policy's settings change it.
+pub fn output_limit(wanted: Option<Tokens>, settings: &Settings) -> Option<Tokens> {
+    let mut limit = wanted;
+    for parameter in &settings.parameters {
+        let (ParameterName::MaxOutput, ParameterValue::Int(value)) =
+            (parameter.name, &parameter.value)
+        else {
+            continue;
+        };
+        let value = Tokens(u64::try_from(*value).unwrap_or(0));
+        limit = match parameter.op {
+            SetParamOp::Replace => Some(value),
+            SetParamOp::AtMost => Some(limit.map_or(value, |limit| limit.min(value))),
+            SetParamOp::AtLeast => limit.map(|limit| limit.max(value)),
+        };
+    }
+    limit
+}
+
+/// Notes whether the cap removed anything, and passes everything on.
+struct CapWatch<'a> {
+    listener: &'a mut dyn Listener,
+    removed_by_cap: bool,
+}
+
+impl Listener for CapWatch<'_> {
+    fn removed(&mut self, step: &Arc<str>, model: ModelIdx, by: RemovedBy) {
+        self.removed_by_cap |= matches!(by, RemovedBy::Cap(_) | RemovedBy::Unpriced);
+        self.listener.removed(step, model, by);
+    }
+}
+
+fn text_of<'a>(operand: &'a Operand, facts: &'a dyn Facts) -> Option<Cow<'a, str>> {
+    match operand.value(facts) {
+        Value::Absent => None,
+        Value::Str(text) => Some(Cow::Borrowed(text)),
+        Value::Bool(bool) => Some(Cow::Borrowed(if bool { "true" } else { "false" })),
+        Value::Int(int) => Some(Cow::Owned(int.to_string())),
+        Value::Float(float) => Some(Cow::Owned(float.to_string())),
+        Value::Set(set) => Some(Cow::Owned(set.iter().map(|s| &**s).collect::<Vec<_>>().join(","))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
