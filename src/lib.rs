@@ -1,6 +1,7 @@
 //! Pointsman: an LLM gateway whose routing policy people can read, test and prove.
 
 pub mod cache;
+pub mod caller;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -12,13 +12,14 @@ use super::plan::{
     Step,
 };
 use super::program::{
-    CapBreach, Hold, Member, ModelFilter, ModelSet, ParameterName, ParameterValue, Pick, PickBy,
-    Program, Require, Settings, Target,
+    CapBreach, Hold, Member, ModelFilter, ModelSet, Pick, PickBy, Program, Require, Settings,
+    Target,
 };
 use super::schema::{Attr, AttrRef};
 use super::syntax::tree::SetParamOp;
 use super::value::{Facts, Value};
 use crate::catalog::{Live, Model, ModelIdx, worst_case};
+use crate::dialect::edits::{Param, ParamValue};
 use crate::units::{NanoDollars, Tokens};
 
 /// Everything a decision depends on besides the policy.
@@ -586,9 +587,7 @@ impl Builder<'_> {
 pub fn output_limit(wanted: Option<Tokens>, settings: &Settings) -> Option<Tokens> {
     let mut limit = wanted;
     for parameter in &settings.parameters {
-        let (ParameterName::MaxOutput, ParameterValue::Int(value)) =
-            (parameter.name, &parameter.value)
-        else {
+        let (Param::MaxOutput, ParamValue::Int(value)) = (parameter.name, &parameter.value) else {
             continue;
         };
         let value = Tokens(u64::try_from(*value).unwrap_or(0));

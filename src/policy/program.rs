@@ -7,6 +7,7 @@ use super::cond::{Cond, Operand};
 use super::syntax::tree::{PromptPlace, SetParamOp};
 use super::table::Table;
 use crate::catalog::{Catalog, ModelIdx};
+use crate::dialect::edits::{Param, ParamValue};
 use crate::error_class::ErrorSet;
 use crate::ids::{Generation, PolicyName};
 use crate::units::{BasisPoints, NanoDollars, Tokens};
@@ -354,51 +355,11 @@ pub enum CapBreach {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// Which.
-    pub name: ParameterName,
+    pub name: Param,
     /// Replace, or clamp.
     pub op: SetParamOp,
     /// To what.
-    pub value: ParameterValue,
-}
-
-/// The parameters a policy may set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "named as on the wire")]
-pub enum ParameterName {
-    Temperature,
-    TopP,
-    MaxOutput,
-    Reasoning,
-    Seed,
-    N,
-    PresencePenalty,
-    FrequencyPenalty,
-    ParallelToolCalls,
-}
-
-impl ParameterName {
-    /// All of them, with the words policies use.
-    pub const ALL: [(&'static str, ParameterName); 9] = [
-        ("temperature", ParameterName::Temperature),
-        ("top_p", ParameterName::TopP),
-        ("max_output", ParameterName::MaxOutput),
-        ("reasoning", ParameterName::Reasoning),
-        ("seed", ParameterName::Seed),
-        ("n", ParameterName::N),
-        ("presence_penalty", ParameterName::PresencePenalty),
-        ("frequency_penalty", ParameterName::FrequencyPenalty),
-        ("parallel_tool_calls", ParameterName::ParallelToolCalls),
-    ];
-}
-
-/// The value of a parameter.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs, reason = "the variants are their types")]
-pub enum ParameterValue {
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Word(Arc<str>),
+    pub value: ParamValue,
 }
 
 /// `prompt prepend "…"`
@@ -472,11 +433,11 @@ impl Settings {
             SetParamOp::Replace => self.parameters.retain(|known| !same(known)),
             op => {
                 let tighter = |known: &Parameter| match (&known.value, &later.value) {
-                    (ParameterValue::Int(a), ParameterValue::Int(b)) => match op {
+                    (ParamValue::Int(a), ParamValue::Int(b)) => match op {
                         SetParamOp::AtMost => a <= b,
                         _ => a >= b,
                     },
-                    (ParameterValue::Float(a), ParameterValue::Float(b)) => match op {
+                    (ParamValue::Float(a), ParamValue::Float(b)) => match op {
                         SetParamOp::AtMost => a <= b,
                         _ => a >= b,
                     },
@@ -501,11 +462,7 @@ mod tests {
     use super::*;
 
     fn clamp(value: i64) -> Parameter {
-        Parameter {
-            name: ParameterName::MaxOutput,
-            op: SetParamOp::AtMost,
-            value: ParameterValue::Int(value),
-        }
+        Parameter { name: Param::MaxOutput, op: SetParamOp::AtMost, value: ParamValue::Int(value) }
     }
 
     #[test]

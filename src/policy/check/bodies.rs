@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::Checker;
 use super::conditions::{Scope, not_yet};
+use crate::dialect::edits::{Param, ParamValue};
 use crate::error_class::{ErrorClass, ErrorSet};
 use crate::policy::codes;
 use crate::policy::cond::{Cond, Op};
 use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use crate::policy::program::{
-    CacheDirective, Cap, CapBreach, Fallback, Hold, Parameter, ParameterName, ParameterValue,
-    Prompt, Retry, Settings, Target,
+    CacheDirective, Cap, CapBreach, Fallback, Hold, Parameter, Prompt, Retry, Settings, Target,
 };
 use crate::policy::schema::{REASONING, Type};
 use crate::policy::syntax::tree::{
@@ -392,13 +392,14 @@ impl<'a> Checker<'a> {
     }
 
     fn parameter(&mut self, param: &Name, op: SetParamOp, value: &Value) -> Option<Parameter> {
-        let found = ParameterName::ALL.iter().find(|(word, _)| *word == param.node);
-        let Some((_, name)) = found.copied() else {
-            let words = ParameterName::ALL.map(|(word, _)| word);
+        let Some(name) = Param::from_name(&param.node) else {
+            let words = Param::SETTABLE.iter().map(|param| param.name());
+            let words: Vec<&str> = words.collect();
             let near = match param.node.as_str() {
                 "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Some("max_output"),
                 "reasoning_effort" => Some("reasoning"),
-                other => did_you_mean(other, words),
+                "parallel_tool_calls" => Some("parallel_tools"),
+                other => did_you_mean(other, words.iter().copied()),
             };
             let mut diagnostic = Diagnostic::error(
                 codes::UNKNOWN_PARAMETER,
@@ -419,9 +420,9 @@ impl<'a> Checker<'a> {
         };
         let named = (param.node.as_str(), param.span);
         let value_of = match name {
-            ParameterName::ParallelToolCalls => match &value.kind {
+            Param::ParallelTools | Param::Logprobs | Param::Store => match &value.kind {
                 ValueKind::Literal(Literal { value: LiteralValue::Bool(bool), .. }) => {
-                    Some(ParameterValue::Bool(*bool))
+                    Some(ParamValue::Bool(*bool))
                 }
                 _ => {
                     self.report(Diagnostic::error(
@@ -433,20 +434,21 @@ impl<'a> Checker<'a> {
                     None
                 }
             },
-            ParameterName::Reasoning => {
+            Param::Reasoning => {
                 let efforts: &'static [&'static str] = &REASONING[1..];
                 let ty = Type::Enum(crate::policy::schema::Members::Fixed(efforts));
-                self.word(named, &ty, value).map(|word| ParameterValue::Word(word.into()))
+                self.word(named, &ty, value).map(|word| ParamValue::Text(word.into()))
             }
-            ParameterName::MaxOutput => {
-                self.key(named, &Type::Tokens, value).map(ParameterValue::Int)
+            Param::Stop | Param::ServiceTier | Param::User => {
+                self.word(named, &Type::String, value).map(|text| ParamValue::Text(text.into()))
             }
-            ParameterName::N | ParameterName::Seed => {
-                self.key(named, &Type::Int, value).map(ParameterValue::Int)
+            Param::MaxOutput => self.key(named, &Type::Tokens, value).map(ParamValue::Int),
+            Param::N | Param::Seed | Param::TopK | Param::TopLogprobs => {
+                self.key(named, &Type::Int, value).map(ParamValue::Int)
             }
-            _ => self.float(named, value).map(ParameterValue::Float),
+            _ => self.float(named, value).map(ParamValue::Float),
         }?;
-        let is_number = matches!(value_of, ParameterValue::Int(_) | ParameterValue::Float(_));
+        let is_number = matches!(value_of, ParamValue::Int(_) | ParamValue::Float(_));
         if op != SetParamOp::Replace && !is_number {
             self.report(
                 Diagnostic::error(
@@ -460,15 +462,15 @@ impl<'a> Checker<'a> {
             return None;
         }
         let bounds = match name {
-            ParameterName::Temperature => Some((0.0, 2.0)),
-            ParameterName::TopP => Some((0.0, 1.0)),
-            ParameterName::PresencePenalty | ParameterName::FrequencyPenalty => Some((-2.0, 2.0)),
-            ParameterName::MaxOutput | ParameterName::N => Some((1.0, f64::INFINITY)),
+            Param::Temperature => Some((0.0, 2.0)),
+            Param::TopP => Some((0.0, 1.0)),
+            Param::PresencePenalty | Param::FrequencyPenalty => Some((-2.0, 2.0)),
+            Param::MaxOutput | Param::N => Some((1.0, f64::INFINITY)),
             _ => None,
         };
         let number = match value_of {
-            ParameterValue::Int(int) => Some(int as f64),
-            ParameterValue::Float(float) => Some(float),
+            ParamValue::Int(int) => Some(int as f64),
+            ParamValue::Float(float) => Some(float),
             _ => None,
         };
         if let (Some((low, high)), Some(number)) = (bounds, number)

@@ -1,0 +1,587 @@
+//! What a provider's error means, read from its status, headers and body.
+//!
+//! Providers spell errors in at least nine shapes and give the same status to very different
+//! troubles, so the body decides first and the status last.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::error_class::ErrorClass;
+
+/// The longest pause that a provider can make us take.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// An error that a provider answered with, or that an answer turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamError {
+    /// What kind of trouble it is.
+    pub class: ErrorClass,
+    /// The HTTP status; of an error under status 200, the status that its body names, or 200.
+    pub status: u16,
+    /// The provider's own code or type; empty where there is none.
+    pub code: String,
+    /// The provider's words. They may quote keys and account names: redact before showing them.
+    pub message: String,
+    /// When to come back, where it says so: 0 to 60 seconds.
+    pub retry_after: Option<Duration>,
+    /// The request's field at fault, where it says so.
+    pub param: Option<String>,
+}
+
+impl UpstreamError {
+    /// An error of our own finding: an answer that is not one.
+    pub fn invalid(code: &str, message: impl Into<String>) -> UpstreamError {
+        UpstreamError {
+            class: ErrorClass::InvalidResponse,
+            status: 200,
+            code: code.to_owned(),
+            message: message.into(),
+            retry_after: None,
+            param: None,
+        }
+    }
+
+    /// Reads an answer with an error status. `now` is for the HTTP dates and epochs that some
+    /// providers say when to come back with.
+    pub fn from_response(
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: SystemTime,
+    ) -> UpstreamError {
+        let mut error = match serde_json::from_slice::<Value>(body) {
+            Ok(value) => UpstreamError::from_value(status, &value),
+            Err(_) => UpstreamError::from_page(status, headers, body),
+        };
+        if matches!(
+            error.class,
+            ErrorClass::RateLimited | ErrorClass::Overloaded | ErrorClass::ServerError
+        ) {
+            error.retry_after = retry_after(headers, now).or(error.retry_after);
+        }
+        error
+    }
+
+    /// Reads an error object found in an answer of `status` (200 inside streams): the value of an
+    /// `error` field, or a whole body.
+    pub fn from_json(status: u16, json: &str) -> UpstreamError {
+        match serde_json::from_str::<Value>(json) {
+            Ok(value) => UpstreamError::from_value(status, &value),
+            Err(_) => UpstreamError::invalid("invalid_json", "an error that is not valid JSON"),
+        }
+    }
+
+    fn from_value(status: u16, value: &Value) -> UpstreamError {
+        let mut fields = Fields::default();
+        fields.read(value, 0);
+        let status = match (status, fields.status) {
+            (200..300, Some(inner)) => inner,
+            (outer, _) => outer,
+        };
+        let message = match (fields.message, &fields.inner) {
+            (message, Some(inner)) if !message.contains(inner.as_str()) => {
+                format!("{message}: {inner}")
+            }
+            (message, _) => message,
+        };
+        let words =
+            [&fields.code, &fields.kind, &fields.name].map(|word| word.to_ascii_lowercase());
+        UpstreamError {
+            class: classify(status, &words, &message.to_ascii_lowercase()),
+            status,
+            code: [fields.code, fields.kind, fields.name]
+                .into_iter()
+                .find(|word| !word.is_empty())
+                .unwrap_or_default(),
+            message,
+            retry_after: fields.retry_after.map(clamp),
+            param: fields.param,
+        }
+    }
+
+    /// A body that is no JSON: a proxy's page, or plain words.
+    fn from_page(status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {
+        let text: Cow<'_, str> = String::from_utf8_lossy(&body[..body.len().min(512)]);
+        let text = text.trim();
+        let html = is_html(headers, body);
+        let class = match status {
+            // A captive portal or a wrong base URL answers 401, 403 and 404 with pages; our
+            // credential is not to blame for those.
+            200..429 | 430..500 if html => ErrorClass::InvalidResponse,
+            _ => classify(status, &Default::default(), &text.to_ascii_lowercase()),
+        };
+        let message = match (html, text) {
+            (true, _) => format!("status {status} with a web page where JSON was expected"),
+            (false, "") => format!("status {status} without a body"),
+            (false, text) => text.to_owned(),
+        };
+        let code = if html { "upstream_not_api" } else { "" };
+        UpstreamError { class, status, code: code.into(), message, retry_after: None, param: None }
+    }
+}
+
+/// Whether an answer is a web page rather than an API's answer, whatever its status.
+pub fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    first == Some(&b'<')
+        || headers
+            .get(http::header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|kind| kind.starts_with("text/html"))
+}
+
+/// What the nine shapes have in common.
+#[derive(Debug, Default)]
+struct Fields {
+    message: String,
+    code: String,
+    kind: String,
+    /// Google's status name.
+    name: String,
+    status: Option<u16>,
+    param: Option<String>,
+    /// What a gateway's upstream said.
+    inner: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Fields {
+    /// Reads a value and what is nested in it; what was found first, further out, stays, but for
+    /// the message.
+    fn read(&mut self, value: &Value, depth: u8) {
+        let object = match value {
+            Value::String(text) => return self.set_message(text),
+            // Google wraps streams' errors into an array.
+            Value::Array(items) => {
+                return items.first().into_iter().for_each(|item| self.read_nested(item, depth));
+            }
+            Value::Object(object) => object,
+            _ => return,
+        };
+        for (key, value) in object {
+            match (key.as_str(), value) {
+                ("message" | "msg", Value::String(text)) => self.set_message(text),
+                ("code", Value::String(text)) => set(&mut self.code, text),
+                ("code" | "status_code" | "status" | "raw_status_code", Value::Number(number)) => {
+                    let code = number.as_u64().and_then(|code| u16::try_from(code).ok());
+                    self.status = self.status.or(code.filter(|code| (400..600).contains(code)));
+                }
+                ("type", Value::String(text)) if text != "error" => set(&mut self.kind, text),
+                ("status" | "reason", Value::String(text)) => {
+                    if !self.name.is_empty() {
+                        self.name.push(' ');
+                    }
+                    self.name.push_str(text);
+                }
+                ("param", Value::String(text)) => self.param = Some(text.clone()),
+                ("retryDelay", Value::String(text)) => self.retry_after = duration(text),
+                ("raw", Value::String(text)) => {
+                    let mut nested = Fields::default();
+                    match serde_json::from_str::<Value>(text) {
+                        Ok(value) => nested.read_nested(&value, depth),
+                        Err(_) => nested.set_message(text),
+                    }
+                    set(&mut self.code, &nested.code);
+                    self.inner = Some(nested.message).filter(|text| !text.is_empty());
+                }
+                ("error" | "errors" | "detail" | "details" | "metadata", nested) => {
+                    if key == "details" && matches!(nested, Value::String(_)) {
+                        continue; // repeats the message
+                    }
+                    match nested {
+                        Value::Array(items) if key == "details" => {
+                            items.iter().for_each(|item| self.read_nested(item, depth));
+                        }
+                        nested => self.read_nested(nested, depth),
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read_nested(&mut self, value: &Value, depth: u8) {
+        if depth < 4 {
+            self.read(value, depth + 1);
+        }
+    }
+
+    fn set_message(&mut self, text: &str) {
+        set(&mut self.message, text);
+    }
+}
+
+fn set(to: &mut String, text: &str) {
+    if to.is_empty() {
+        text.clone_into(to);
+    }
+}
+
+/// Codes and phrases that decide the class before the status does, in this order. Codes are
+/// compared with the provider's code, type and status name; phrases are looked for in its message.
+/// All are in lower case.
+const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
+    (
+        ErrorClass::ContextExceeded,
+        &["context_length_exceeded", "too_many_prompt_tokens", "exceed_context_size_error"],
+        &[
+            "context length",
+            "context window",
+            "context size",
+            "prompt is too long",
+            "total length of all messages is too long",
+            "input token count exceeds",
+            "too many input tokens",
+        ],
+    ),
+    (
+        ErrorClass::ContentFiltered,
+        &[
+            "content_filter",
+            "content_policy_violation",
+            "responsibleaipolicyviolation",
+            "data_inspection_failed",
+        ],
+        &[
+            "content management policy",
+            "violates usage guidelines",
+            "content policy",
+            "safety system",
+        ],
+    ),
+    // Google says "exceeded your current quota" for limits per minute, under this name.
+    (ErrorClass::RateLimited, &["resource_exhausted"], &[]),
+    (
+        ErrorClass::QuotaExhausted,
+        &[
+            "insufficient_quota",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "insufficient_balance",
+            "enforced_spend_limit_reached",
+            "arrearage",
+            "exceeded_current_quota_error",
+        ],
+        &[
+            "insufficient balance",
+            "insufficient credits",
+            "exceeded your current quota",
+            "credit balance is too low",
+            "account balance",
+            "spending limit",
+        ],
+    ),
+    (
+        ErrorClass::Overloaded,
+        &[
+            "overloaded_error",
+            "overloaded",
+            "server_is_overloaded",
+            "engine_overloaded_error",
+            "service_unavailable_error",
+            "model_overloaded",
+            "queue_exceeded",
+            "slow_down",
+        ],
+        &[
+            "overloaded",
+            "at capacity",
+            "over capacity",
+            "no capacity",
+            "too much traffic",
+            "high traffic",
+            "high demand",
+        ],
+    ),
+    (
+        ErrorClass::Auth,
+        &[
+            "invalid_api_key",
+            "authentication_error",
+            "api_key_invalid",
+            "unauthenticated",
+            "permission_denied",
+            "invalid_authentication_error",
+        ],
+        &["incorrect api key", "invalid api key", "api key not valid", "invalid api-key"],
+    ),
+    (
+        ErrorClass::RateLimited,
+        &[
+            "rate_limit_exceeded",
+            "ratelimitreached",
+            "rate_limit_error",
+            "rate_limit_reached_error",
+            "too_many_requests",
+        ],
+        &["rate limit", "rate-limited", "too many requests", "throttl"],
+    ),
+    // The same request is wrong everywhere, even where its message says "not supported".
+    (
+        ErrorClass::BadRequest,
+        &[
+            "invalid_parameter_combination",
+            "model_not_found",
+            "tool_use_failed",
+            "invalid_image_format",
+            "invalid_image_url",
+            "model_decommissioned",
+        ],
+        &[],
+    ),
+    (
+        ErrorClass::Unsupported,
+        &["unsupported_parameter", "unsupported_value", "unsupported_model"],
+        &["not supported", "does not support", "not enabled for this model", "unsupported"],
+    ),
+];
+
+/// The class of an error. `words` are its code, type and status name, `message` its message, all in
+/// lower case.
+fn classify(status: u16, words: &[String; 3], message: &str) -> ErrorClass {
+    // What these say is final; a word in their message is an accident.
+    match status {
+        401 => return ErrorClass::Auth,
+        402 => return ErrorClass::QuotaExhausted,
+        529 => return ErrorClass::Overloaded,
+        _ => {}
+    }
+    let sign = SIGNS.iter().find(|(_, codes, phrases)| {
+        words.iter().any(|word| word.split(' ').any(|word| codes.contains(&word)))
+            || phrases.iter().any(|phrase| message.contains(phrase))
+    });
+    match (status, sign) {
+        (_, Some(&(class, ..))) => class,
+        (403, _) => ErrorClass::Auth,
+        (408, _) => ErrorClass::Timeout,
+        (429, _) => ErrorClass::RateLimited,
+        (501, _) => ErrorClass::Unsupported,
+        (400..500, _) => ErrorClass::BadRequest,
+        (500..600, _) => ErrorClass::ServerError,
+        (300..400, _) => ErrorClass::InvalidResponse,
+        // An error under status 200 that names no status of its own.
+        (_, None) if words.iter().any(|word| word == "invalid_request_error") => {
+            ErrorClass::BadRequest
+        }
+        _ => ErrorClass::ServerError,
+    }
+}
+
+/// When the headers say to come back, at most a minute from `now`: `retry-after-ms`, `retry-after`
+/// (seconds or an HTTP date, RFC 9110, section 10.2.3), else the `x-ratelimit-reset*` of what is
+/// used up.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let millis = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok());
+    // Azure sends 0 ms beside `retry-after: 1`.
+    let millis = millis.filter(|ms| *ms > 0.0).and_then(|ms| seconds(ms / 1000.0));
+    let after = || {
+        let text = text("retry-after")?;
+        text.parse().ok().and_then(seconds).or_else(|| {
+            let date = httpdate::parse_http_date(text).ok()?;
+            Some(date.duration_since(now).unwrap_or_default())
+        })
+    };
+    millis.or_else(after).or_else(|| limit_reset(headers, now)).map(clamp)
+}
+
+/// The latest reset of those limits of which nothing remains; of all where that is not said.
+fn limit_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let resets = headers.iter().filter_map(|(name, value)| {
+        let which = name.as_str().strip_prefix("x-ratelimit-reset")?;
+        let remaining = headers.get(format!("x-ratelimit-remaining{which}"));
+        let left = remaining.and_then(|value| value.to_str().ok()).is_some_and(|left| left != "0");
+        (!left).then_some(reset(value.to_str().ok()?, now)?)
+    });
+    resets.max()
+}
+
+/// A reset is a duration (`6m0s`, `120ms`), seconds from now, or an epoch in seconds or
+/// milliseconds.
+fn reset(text: &str, now: SystemTime) -> Option<Duration> {
+    let Ok(number) = text.parse::<f64>() else { return duration(text) };
+    let epoch = match number {
+        1e12.. => seconds(number / 1000.0)?,
+        1e9.. => seconds(number)?,
+        _ => return seconds(number),
+    };
+    let at = SystemTime::UNIX_EPOCH.checked_add(epoch)?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
+/// A duration as Go prints it: `1h2m3.5s`, `120ms`.
+fn duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut sum) = (text.trim(), 0.0);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|char: char| !char.is_ascii_digit() && char != '.')?;
+        let number: f64 = rest[..end].parse().ok()?;
+        rest = &rest[end..];
+        let (unit, factor) = [("ms", 0.001), ("us", 1e-6), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))?;
+        sum += number * factor;
+        rest = &rest[unit.len()..];
+    }
+    seconds(sum)
+}
+
+fn seconds(number: f64) -> Option<Duration> {
+    // Negative means now.
+    Duration::try_from_secs_f64(number.max(0.0)).ok().filter(|_| number.is_finite())
+}
+
+fn clamp(pause: Duration) -> Duration {
+    pause.min(MAX_RETRY_AFTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn class(status: u16, body: &str) -> ErrorClass {
+        read(status, &[], body).class
+    }
+
+    fn read(status: u16, headers: &[(&'static str, &str)], body: &str) -> UpstreamError {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, HeaderValue::from_str(value).unwrap());
+        }
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_759_671_170);
+        UpstreamError::from_response(status, &map, body.as_bytes(), now)
+    }
+
+    #[test]
+    fn nine_shapes_yield_their_message() {
+        for body in [
+            r#"{"error":{"message":"boom","type":"t","param":null,"code":"c"}}"#,
+            r#"{"error":"boom"}"#,
+            r#"{"code":"some words","error":"boom"}"#,
+            r#"{"detail":"boom"}"#,
+            r#"{"detail":[{"loc":["body","n"],"msg":"boom"}]}"#,
+            r#"{"object":"error","message":"boom","type":"invalid_model","code":"1500"}"#,
+            r#"{"message":"boom"}"#,
+            r#"{"code":"InvalidParameter","message":"boom","request_id":"r"}"#,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"boom"},"request_id":"r"}"#,
+            r#"[{"error":{"code":400,"message":"boom","status":"INVALID_ARGUMENT","details":[]}}]"#,
+            "boom",
+        ] {
+            let error = read(400, &[], body);
+            assert_eq!(error.message, "boom", "{body}");
+            assert_eq!(error.class, ErrorClass::BadRequest, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_body_decides_before_the_status() {
+        use ErrorClass::*;
+        let code = |code: &str| format!(r#"{{"error":{{"message":"m","code":"{code}"}}}}"#);
+        let message = |text: &str| format!(r#"{{"error":{{"message":"{text}"}}}}"#);
+        assert_eq!(class(400, &code("context_length_exceeded")), ContextExceeded);
+        assert_eq!(class(400, &code("content_filter")), ContentFiltered);
+        assert_eq!(class(429, &code("insufficient_quota")), QuotaExhausted);
+        assert_eq!(class(429, &code("whatever")), RateLimited);
+        assert_eq!(class(400, &message("Incorrect API key provided: xx")), Auth);
+        assert_eq!(class(503, &message("The model is overloaded. Try again later.")), Overloaded);
+        assert_eq!(class(503, &message("nope")), ServerError);
+        assert_eq!(class(529, "{}"), Overloaded);
+        assert_eq!(class(402, &message("pay")), QuotaExhausted);
+        assert_eq!(class(404, &code("model_not_found")), BadRequest);
+        assert_eq!(class(403, &message("Content violates usage guidelines.")), ContentFiltered);
+        assert_eq!(class(413, ""), BadRequest);
+        assert_eq!(class(408, ""), Timeout);
+        let google = r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT",
+            "details":[{"@type":"x","reason":"API_KEY_INVALID"}]}}"#;
+        assert_eq!(class(400, google), Auth);
+        let google = r#"{"error":{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED",
+            "details":[{"@type":"x","retryDelay":"34.5s"}]}}"#;
+        let error = read(429, &[], google);
+        assert_eq!(
+            (error.class, error.retry_after),
+            (RateLimited, Some(Duration::from_millis(34_500)))
+        );
+    }
+
+    #[test]
+    fn an_error_under_status_200_has_a_status_of_its_own() {
+        let error = UpstreamError::from_json(200, r#"{"code":502,"message":"upstream broke"}"#);
+        assert_eq!((error.class, error.status), (ErrorClass::ServerError, 502));
+        let error = UpstreamError::from_json(
+            200,
+            r#"{"error":{"message":"m","type":"invalid_request_error"}}"#,
+        );
+        assert_eq!(error.class, ErrorClass::BadRequest);
+    }
+
+    #[test]
+    fn what_a_gateway_wraps_is_read() {
+        let error = read(
+            400,
+            &[],
+            r#"{"error":{"message":"Provider returned error","code":400,"metadata":
+            {"raw":"{\"error\":{\"message\":\"This model's maximum context length is 8192 tokens\"}}","provider_name":"X"}}}"#,
+        );
+        assert_eq!(error.class, ErrorClass::ContextExceeded);
+        assert!(error.message.starts_with("Provider returned error: This model's"));
+    }
+
+    #[test]
+    fn web_pages_are_not_the_credentials_fault() {
+        let page = "<!DOCTYPE html><title>Sign in</title>";
+        assert_eq!(class(403, page), ErrorClass::InvalidResponse);
+        assert_eq!(class(200, page), ErrorClass::InvalidResponse);
+        assert_eq!(class(502, page), ErrorClass::ServerError);
+        assert_eq!(read(404, &[], page).code, "upstream_not_api");
+        assert!(is_html(&HeaderMap::new(), b"  <html>"));
+    }
+
+    #[test]
+    fn pauses_in_all_spellings() {
+        let pause = |headers: &[(&'static str, &str)]| {
+            read(429, headers, "{}").retry_after.map(|pause| pause.as_millis())
+        };
+        assert_eq!(pause(&[("retry-after", "2")]), Some(2_000));
+        assert_eq!(pause(&[("retry-after", "1"), ("retry-after-ms", "0")]), Some(1_000));
+        assert_eq!(pause(&[("retry-after-ms", "250")]), Some(250));
+        assert_eq!(pause(&[("retry-after", "9999999")]), Some(60_000));
+        assert_eq!(pause(&[("retry-after", "-3")]), Some(0));
+        assert_eq!(pause(&[("retry-after", "Sun, 05 Oct 2025 13:32:58 GMT")]), Some(8_000));
+        assert_eq!(pause(&[("retry-after", "Sun, 05 Oct 2025 13:30:00 GMT")]), Some(0));
+        assert_eq!(pause(&[("retry-after", "soon")]), None);
+        assert_eq!(pause(&[("x-ratelimit-reset", "1759671180000")]), Some(10_000));
+        assert_eq!(pause(&[("x-ratelimit-reset", "1759671180")]), Some(10_000));
+        assert_eq!(
+            pause(&[
+                ("x-ratelimit-reset-requests", "6m0s"),
+                ("x-ratelimit-remaining-requests", "7"),
+                ("x-ratelimit-reset-tokens", "1.5s"),
+                ("x-ratelimit-remaining-tokens", "0"),
+            ]),
+            Some(1_500),
+        );
+        assert_eq!(pause(&[]), None);
+        // A bad request has nothing to wait for.
+        assert_eq!(read(400, &[("retry-after", "2")], "{}").retry_after, None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_provider_sends_is_too_much(status in 100u16..1000, body in any::<Vec<u8>>(), header in "[ -~]{0,12}") {
+            let mut headers = HeaderMap::new();
+            for name in ["retry-after", "retry-after-ms", "x-ratelimit-reset"] {
+                headers.insert(name, HeaderValue::from_str(&header).unwrap());
+            }
+            let error = UpstreamError::from_response(status, &headers, &body, SystemTime::UNIX_EPOCH);
+            prop_assert!(error.retry_after.unwrap_or_default() <= MAX_RETRY_AFTER);
+        }
+    }
+}

@@ -1,0 +1,639 @@
+//! Reading a request: one scan for its shape and for where everything lies.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::dialect::json::{JsonError, Kind, Scanner, Str};
+use crate::dialect::shape::{Effort, Format, RequestShape, Segment, SegmentRole, ToolChoice};
+use crate::units::Tokens;
+
+/// A request that was read, with its bytes as they came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(super) body: Bytes,
+    pub(super) fields: Vec<Field>,
+    pub(super) places: Places,
+    shape: RequestShape,
+}
+
+impl Request {
+    /// The body as it came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What classification and routing look at.
+    pub fn shape(&self) -> &RequestShape {
+        &self.shape
+    }
+
+    /// The value of a top-level field, as it stands in the body.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|field| &*field.name == name)?;
+        std::str::from_utf8(&self.body[field.value.clone()]).ok()
+    }
+
+    /// The names of the top-level fields, in the body's order.
+    pub fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| &*field.name)
+    }
+
+    /// The content of the first system or developer message, as it stands in the body (a JSON
+    /// string, or an array of parts).
+    pub fn system_prompt(&self) -> Option<&str> {
+        let content = self.places.systems.first()?.content.clone()?;
+        std::str::from_utf8(&self.body[content.0]).ok()
+    }
+}
+
+/// A top-level field.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    pub name: Box<str>,
+    /// With its quotes.
+    pub key: Range<usize>,
+    pub value: Range<usize>,
+}
+
+/// Places inside of fields that splicing needs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    /// Just behind the bracket of `messages`.
+    pub first_message: usize,
+    pub no_messages: bool,
+    pub systems: Vec<SystemMessage>,
+    /// The value of `stream_options.include_usage`.
+    pub include_usage: Option<Range<usize>>,
+    /// The value of `reasoning.effort`.
+    pub effort: Option<Range<usize>>,
+}
+
+/// A system or developer message.
+#[derive(Debug, Clone)]
+pub(super) struct SystemMessage {
+    /// From the end of the message before it (or the bracket) to its own end.
+    pub with_comma: Range<usize>,
+    /// The role with its quotes.
+    pub role: Range<usize>,
+    pub developer: bool,
+    pub content: Option<(Range<usize>, Kind)>,
+}
+
+/// Why a body is not a request. The texts are for the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ReadError {
+    /// What was found, where, and what is expected.
+    pub message: String,
+    /// The field at fault: `temperature`, `messages[2].role`.
+    pub param: Option<String>,
+    /// A stable word: `invalid_json`, `missing_field`, `invalid_type`, `duplicate_field`.
+    pub code: &'static str,
+}
+
+/// What goes wrong during the scan; the texts are made when it is over.
+enum Fault {
+    Json(JsonError),
+    Field(ReadError),
+}
+
+impl From<JsonError> for Fault {
+    fn from(error: JsonError) -> Fault {
+        Fault::Json(error)
+    }
+}
+
+impl Request {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// When it is no JSON object, lacks `model` or `messages`, has a known field of a wrong type,
+    /// a field twice, or nests too deep. Unknown fields are no errors.
+    pub fn read(body: Bytes) -> Result<Request, ReadError> {
+        let text = std::str::from_utf8(&body).map_err(|error| {
+            let error = JsonError { what: "invalid UTF-8", at: error.valid_up_to() };
+            invalid_json(&error, &body)
+        })?;
+        let mut reader =
+            Reader { shape: RequestShape { n: 1, ..Default::default() }, ..Default::default() };
+        reader.read(text).map_err(|fault| match fault {
+            Fault::Json(error) => invalid_json(&error, &body),
+            Fault::Field(error) => error,
+        })?;
+        let Reader { fields, places, mut shape, .. } = reader;
+        shape.bytes = body.len();
+        Ok(Request { body, fields, places, shape })
+    }
+}
+
+fn invalid_json(error: &JsonError, body: &[u8]) -> ReadError {
+    let (line, column) = error.position(body);
+    ReadError {
+        message: format!(
+            "the body is not valid JSON: {} (line {line}, column {column})",
+            error.what
+        ),
+        param: None,
+        code: "invalid_json",
+    }
+}
+
+fn wrong_type<T>(param: &str, expected: &str, found: Kind) -> Result<T, Fault> {
+    Err(Fault::Field(ReadError {
+        message: format!("`{param}` must be {expected}, but it is {}", found.described()),
+        param: Some(param.to_owned()),
+        code: "invalid_type",
+    }))
+}
+
+fn missing<T>(param: String) -> Result<T, Fault> {
+    Err(Fault::Field(ReadError {
+        message: format!("`{param}` is missing"),
+        param: Some(param),
+        code: "missing_field",
+    }))
+}
+
+#[derive(Default)]
+struct Reader {
+    shape: RequestShape,
+    fields: Vec<Field>,
+    places: Places,
+    /// The segments of the last user message so far.
+    last_user: Range<usize>,
+    found: Found,
+}
+
+#[derive(Default)]
+struct Found {
+    model: bool,
+    messages: bool,
+    max_completion: bool,
+}
+
+impl Reader {
+    fn read(&mut self, text: &str) -> Result<(), Fault> {
+        let mut scanner = Scanner::new(text);
+        let kind = scanner.kind()?;
+        if kind != Kind::Object {
+            return Err(Fault::Field(ReadError {
+                message: format!("the body must be a JSON object, but it is {}", kind.described()),
+                param: None,
+                code: "invalid_type",
+            }));
+        }
+        scanner.object(|scanner, key| {
+            let name = key.cow();
+            let start = scanner.offset();
+            self.field(scanner, &name)?;
+            let end =
+                if scanner.offset() == start { scanner.skip()?.end } else { scanner.offset() };
+            self.fields.push(Field { name: name.into(), key: key.quoted(), value: start..end });
+            Ok::<(), Fault>(())
+        })?;
+        scanner.end()?;
+        self.refuse_duplicates()?;
+        if !self.found.model {
+            return missing("model".into());
+        }
+        if !self.found.messages {
+            return missing("messages".into());
+        }
+        for segment in &mut self.shape.segments[self.last_user.clone()] {
+            segment.role = SegmentRole::LastUser;
+        }
+        Ok(())
+    }
+
+    /// Two fields of one name mean different things to different readers: the provider might see
+    /// another model than the policy did.
+    fn refuse_duplicates(&self) -> Result<(), Fault> {
+        let mut names: Vec<&str> = self.fields.iter().map(|field| &*field.name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(Fault::Field(ReadError {
+                message: format!("`{}` occurs twice in the body", pair[0]),
+                param: Some(pair[0].to_owned()),
+                code: "duplicate_field",
+            })),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads a known field; leaves an unknown one alone.
+    fn field(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {
+        let kind = scanner.kind()?;
+        if kind == Kind::Null && name != "model" && name != "messages" {
+            return Ok(()); // as good as absent, to OpenAI too
+        }
+        let shape = &mut self.shape;
+        match name {
+            "model" => match scanner.text()? {
+                Some(model) => (shape.model, self.found.model) = (model.into_owned(), true),
+                None => return wrong_type(name, "a string", kind),
+            },
+            "messages" if kind == Kind::Array => self.messages(scanner)?,
+            "messages" => return wrong_type(name, "an array of messages", kind),
+            "stream" => shape.stream = boolean(scanner, name)?,
+            "stream_options" => self.stream_options(scanner, name)?,
+            "max_completion_tokens" => {
+                shape.max_output = Some(Tokens(count(scanner, name)?));
+                self.found.max_completion = true;
+            }
+            "max_tokens" => {
+                let limit = Tokens(count(scanner, name)?);
+                if !self.found.max_completion {
+                    shape.max_output = Some(limit);
+                }
+            }
+            "temperature" => shape.temperature = Some(number(scanner, name)?),
+            "top_p" => shape.top_p = Some(number(scanner, name)?),
+            "n" => shape.n = u32::try_from(count(scanner, name)?).unwrap_or(u32::MAX),
+            "presence_penalty" | "frequency_penalty" => drop(number(scanner, name)?),
+            "seed" if kind != Kind::Number => return wrong_type(name, "a whole number", kind),
+            "top_logprobs" => drop(count(scanner, name)?),
+            "stop" if !matches!(kind, Kind::String | Kind::Array) => {
+                return wrong_type(name, "a string or an array of strings", kind);
+            }
+            "logprobs" => shape.logprobs = boolean(scanner, name)?,
+            "parallel_tool_calls" => shape.parallel_tools = Some(boolean(scanner, name)?),
+            "reasoning_effort" => match scanner.text()? {
+                Some(word) => shape.reasoning = Effort::from_word(&word),
+                None => return wrong_type(name, "a string", kind),
+            },
+            "reasoning" if kind == Kind::Object => self.reasoning(scanner)?,
+            "response_format" => self.response_format(scanner, name)?,
+            "tools" | "functions" => self.tools(scanner, name)?,
+            "tool_choice" => {
+                shape.tool_choice = match kind {
+                    Kind::String => match &*scanner.string()?.cow() {
+                        "none" => ToolChoice::None,
+                        "auto" => ToolChoice::Auto,
+                        // Mistral's word.
+                        "required" | "any" => ToolChoice::Required,
+                        _ => ToolChoice::Named,
+                    },
+                    Kind::Object => ToolChoice::Named,
+                    _ => return wrong_type(name, "a string or an object", kind),
+                }
+            }
+            "user" => match scanner.text()? {
+                Some(user) => shape.user = Some(user.into_owned()),
+                None => return wrong_type(name, "a string", kind),
+            },
+            "safety_identifier" => {
+                let user = scanner.text()?;
+                shape.user = shape.user.take().or(user.map(|user| user.into_owned()));
+            }
+            "metadata" if kind == Kind::Object => self.metadata(scanner)?,
+            "cache_control" => shape.cache_control = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn stream_options(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {
+        let kind = scanner.kind()?;
+        if kind != Kind::Object {
+            return wrong_type(name, "an object", kind);
+        }
+        scanner.object(|scanner, key| {
+            if key.cow() == "include_usage" {
+                let start = scanner.offset();
+                self.shape.include_usage = scanner.bool()? == Some(true);
+                let end =
+                    if scanner.offset() == start { scanner.skip()?.end } else { scanner.offset() };
+                self.places.include_usage = Some(start..end);
+            }
+            Ok(())
+        })
+    }
+
+    /// OpenRouter's form: `{"effort": "low"}`.
+    fn reasoning(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.object(|scanner, key| {
+            if key.cow() == "effort" && scanner.kind()? == Kind::String {
+                let word = scanner.string()?;
+                self.places.effort = Some(word.quoted());
+                self.shape.reasoning = Effort::from_word(&word.cow());
+            }
+            Ok(())
+        })
+    }
+
+    fn response_format(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {
+        let kind = scanner.kind()?;
+        if kind != Kind::Object {
+            return wrong_type(name, "an object", kind);
+        }
+        scanner.object(|scanner, key| {
+            match &*key.cow() {
+                "type" => match scanner.text()?.as_deref() {
+                    Some("json_object") => self.shape.format = Format::JsonObject,
+                    Some("json_schema") => self.shape.format = Format::JsonSchema,
+                    _ => {}
+                },
+                "json_schema" | "schema" => {
+                    let range = scanner.skip()?;
+                    self.segment(SegmentRole::Tools, range);
+                }
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn tools(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {
+        let kind = scanner.kind()?;
+        if kind != Kind::Array {
+            return wrong_type(name, "an array", kind);
+        }
+        let start = scanner.offset();
+        let mut tools = 0u32;
+        scanner.array(|scanner, _| {
+            tools = tools.saturating_add(1);
+            if scanner.kind()? == Kind::Object {
+                scanner.object(|_, key| {
+                    self.shape.cache_control |= key.raw == "cache_control";
+                    Ok::<(), Fault>(())
+                })?;
+            }
+            Ok::<(), Fault>(())
+        })?;
+        self.shape.tools = self.shape.tools.saturating_add(tools);
+        if tools > 0 {
+            self.segment(SegmentRole::Tools, start..scanner.offset());
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.object(|scanner, key| {
+            match &*key.cow() {
+                "session_id" => {
+                    self.shape.session = scanner.text()?.map(|session| session.into_owned());
+                }
+                "user_id" => {
+                    let user = scanner.text()?.map(|user| user.into_owned());
+                    self.shape.user = self.shape.user.take().or(user);
+                }
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn segment(&mut self, role: SegmentRole, range: Range<usize>) {
+        self.shape.segments.push(Segment { role, range });
+    }
+
+    fn messages(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        self.found.messages = true;
+        let mut end = scanner.offset() + 1;
+        (self.places.first_message, self.places.no_messages) = (end, true);
+        scanner.array(|scanner, index| {
+            let kind = scanner.kind()?;
+            if kind != Kind::Object {
+                return wrong_type(&format!("messages[{index}]"), "an object", kind);
+            }
+            self.places.no_messages = false;
+            self.message(scanner, index, end)?;
+            end = scanner.offset();
+            Ok(())
+        })
+    }
+
+    fn message(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        index: usize,
+        lead: usize,
+    ) -> Result<(), Fault> {
+        let first_segment = self.shape.segments.len();
+        let mut role: Option<Str<'_>> = None;
+        let mut content = None;
+        scanner.object(|scanner, key| {
+            let kind = scanner.kind()?;
+            match &*key.cow() {
+                "role" if kind == Kind::String => role = Some(scanner.string()?),
+                "role" => return wrong_type(&format!("messages[{index}].role"), "a string", kind),
+                "content" => {
+                    let start = scanner.offset();
+                    match kind {
+                        Kind::String => {
+                            let text = scanner.string()?.range();
+                            self.segment(SegmentRole::Other, text);
+                        }
+                        Kind::Array => self.parts(scanner)?,
+                        Kind::Null => drop(scanner.skip()?),
+                        _ => {
+                            let param = format!("messages[{index}].content");
+                            return wrong_type(&param, "a string or an array of parts", kind);
+                        }
+                    }
+                    content = Some((start..scanner.offset(), kind));
+                }
+                // Thinking that was sent back counts as prompt.
+                "reasoning" | "reasoning_content" | "refusal" if kind == Kind::String => {
+                    let text = scanner.string()?.range();
+                    self.segment(SegmentRole::Other, text);
+                }
+                "tool_calls" if kind == Kind::Array => self.tool_calls(scanner)?,
+                "cache_control" if kind == Kind::Object => self.shape.cache_control = true,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let Some(role) = role else { return missing(format!("messages[{index}].role")) };
+        let name = role.cow();
+        let segments = first_segment..self.shape.segments.len();
+        self.shape.messages = self.shape.messages.saturating_add(1);
+        self.shape.tool_results = matches!(&*name, "tool" | "function");
+        match &*name {
+            "system" | "developer" => {
+                for segment in &mut self.shape.segments[segments] {
+                    segment.role = SegmentRole::System;
+                }
+                self.shape.has_system = true;
+                self.places.systems.push(SystemMessage {
+                    with_comma: lead..scanner.offset(),
+                    role: role.quoted(),
+                    developer: name == "developer",
+                    content,
+                });
+            }
+            "user" => {
+                self.shape.user_turns += 1;
+                self.last_user = segments;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn parts(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.array(|scanner, _| {
+            match scanner.kind()? {
+                Kind::String => {
+                    let text = scanner.string()?.range();
+                    self.segment(SegmentRole::Other, text);
+                }
+                Kind::Object => self.part(scanner)?,
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn part(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.object(|scanner, key| {
+            let kind = scanner.kind()?;
+            match &*key.cow() {
+                "type" if kind == Kind::String => match &*scanner.string()?.cow() {
+                    "image_url" | "image" | "input_image" => {
+                        self.shape.images = self.shape.images.saturating_add(1);
+                    }
+                    "input_audio" | "audio" | "audio_url" => self.shape.audio = true,
+                    "file" | "input_file" | "document" | "document_url" | "video_url" => {
+                        self.shape.files = self.shape.files.saturating_add(1);
+                    }
+                    _ => {}
+                },
+                "text" | "refusal" if kind == Kind::String => {
+                    let text = scanner.string()?.range();
+                    self.segment(SegmentRole::Other, text);
+                }
+                "thinking" if kind == Kind::Array => self.parts(scanner)?,
+                "cache_control" if kind == Kind::Object => self.shape.cache_control = true,
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn tool_calls(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.array(|scanner, _| {
+            if scanner.kind()? != Kind::Object {
+                return Ok(());
+            }
+            scanner.object(|scanner, key| {
+                if scanner.kind()? != Kind::Object || !matches!(key.raw, "function" | "custom") {
+                    return Ok(());
+                }
+                scanner.object(|scanner, _| {
+                    if scanner.kind()? == Kind::String {
+                        let text = scanner.string()?.range();
+                        self.segment(SegmentRole::Other, text);
+                    }
+                    Ok::<(), Fault>(())
+                })
+            })
+        })
+    }
+}
+
+fn boolean(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, Fault> {
+    let kind = scanner.kind()?;
+    match scanner.bool()? {
+        Some(yes) => Ok(yes),
+        None => wrong_type(name, "true or false", kind),
+    }
+}
+
+fn number(scanner: &mut Scanner<'_>, name: &str) -> Result<f64, Fault> {
+    let kind = scanner.kind()?;
+    match scanner.float()? {
+        Some(number) => Ok(number),
+        None => wrong_type(name, "a number", kind),
+    }
+}
+
+fn count(scanner: &mut Scanner<'_>, name: &str) -> Result<u64, Fault> {
+    let kind = scanner.kind()?;
+    match scanner.count()? {
+        Some(count) => Ok(count),
+        None if kind == Kind::Number => Err(Fault::Field(ReadError {
+            message: format!("`{name}` must not be negative"),
+            param: Some(name.to_owned()),
+            code: "invalid_value",
+        })),
+        None => wrong_type(name, "a whole number", kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn read(body: &str) -> Request {
+        Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    }
+
+    fn refuse(body: &str) -> String {
+        let error = Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap_err();
+        format!("{} [{} {}]", error.message, error.code, error.param.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_request_has_a_shape() {
+        let request = read(
+            r#"{"messages":[
+                {"content":"be \"brief\"","role":"developer"},
+                {"role":"user","content":"first"},
+                {"role":"assistant","content":null,"tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]},
+                {"role":"tool","tool_call_id":"c","content":"42"},
+                {"role":"user","content":[{"type":"text","text":"look:\n","cache_control":{"type":"ephemeral"}},
+                    {"type":"image_url","image_url":{"url":"data:"}},{"type":"file","file":{}},{"type":"input_audio"}]}],
+              "mod\u0065l":"auto/x","stream":true,"stream_options":{"include_usage":true},"max_tokens":5,
+              "max_completion_tokens":7,"temperature":0.5,"top_p":1,"n":2,"logprobs":true,"user":"u",
+              "reasoning":{"effort":"low"},"response_format":{"type":"json_schema","json_schema":{"name":"x"}},
+              "tools":[{"type":"function"},{}],"tool_choice":{"type":"function"},"parallel_tool_calls":false,
+              "metadata":{"session_id":"s","user_id":"other"},"unknown":{"a":[1]},"seed":null}"#,
+        );
+        let shape = request.shape();
+        assert_eq!(
+            (shape.model.as_str(), shape.stream, shape.include_usage),
+            ("auto/x", true, true)
+        );
+        assert_eq!((shape.max_output, shape.temperature, shape.n), (Some(Tokens(7)), Some(0.5), 2));
+        assert_eq!((shape.reasoning, shape.format), (Effort::Low, Format::JsonSchema));
+        assert_eq!((shape.tools, shape.tool_choice), (2, ToolChoice::Named));
+        assert_eq!((shape.messages, shape.images, shape.files, shape.audio), (5, 1, 1, true));
+        assert!(shape.has_system && shape.cache_control && shape.logprobs && !shape.tool_results);
+        assert_eq!((shape.user.as_deref(), shape.session.as_deref()), (Some("u"), Some("s")));
+        let texts = |role| shape.texts(request.body(), role).collect::<Vec<_>>();
+        assert_eq!(texts(SegmentRole::System), ["be \"brief\""]);
+        assert_eq!(texts(SegmentRole::LastUser), ["look:\n"]);
+        assert_eq!(texts(SegmentRole::Other), ["first", "f", "{}", "42"]);
+        assert_eq!(texts(SegmentRole::Tools), [r#"{"name":"x"}"#, r#"[{"type":"function"},{}]"#]);
+        assert_eq!(request.field("unknown"), Some(r#"{"a":[1]}"#));
+        assert_eq!(request.system_prompt(), Some(r#""be \"brief\"""#));
+    }
+
+    #[test]
+    fn a_tool_result_at_the_end_is_an_agent_at_work() {
+        assert!(
+            read(r#"{"model":"m","messages":[{"role":"tool","content":"x"}]}"#)
+                .shape()
+                .tool_results
+        );
+    }
+
+    #[test]
+    fn errors_name_the_field_what_was_found_and_what_is_expected() {
+        assert_snapshot!(refuse("{\n\"model\": x}"), @"the body is not valid JSON: expected a value (line 2, column 10) [invalid_json ]");
+        assert_snapshot!(refuse("[]"), @"the body must be a JSON object, but it is an array [invalid_type ]");
+        assert_snapshot!(refuse(r#"{"messages":[]}"#), @"`model` is missing [missing_field model]");
+        assert_snapshot!(refuse(r#"{"model":"m"}"#), @"`messages` is missing [missing_field messages]");
+        assert_snapshot!(refuse(r#"{"model":3,"messages":[]}"#), @"`model` must be a string, but it is a number [invalid_type model]");
+        assert_snapshot!(refuse(r#"{"model":"m","messages":[{}]}"#), @"`messages[0].role` is missing [missing_field messages[0].role]");
+        assert_snapshot!(refuse(r#"{"model":"m","messages":[{"role":"user","content":4}]}"#), @"`messages[0].content` must be a string or an array of parts, but it is a number [invalid_type messages[0].content]");
+        assert_snapshot!(refuse(r#"{"model":"m","messages":[],"temperature":"hot"}"#), @"`temperature` must be a number, but it is a string [invalid_type temperature]");
+        assert_snapshot!(refuse(r#"{"model":"m","messages":[],"max_tokens":-1}"#), @"`max_tokens` must not be negative [invalid_value max_tokens]");
+        assert_snapshot!(refuse(r#"{"model":"m","messages":[],"m\u006fdel":"n"}"#), @"`model` occurs twice in the body [duplicate_field model]");
+        assert_snapshot!(refuse(&format!(r#"{{"x":{}}}"#, "[".repeat(200))), @"the body is not valid JSON: nested deeper than 127 levels (line 1, column 132) [invalid_json ]");
+    }
+}
