@@ -49,6 +49,9 @@ pub enum KeyEnv {
 }
 
 impl KeyEnv {
+    /// All of them.
+    pub const ALL: [KeyEnv; 3] = [KeyEnv::Prod, KeyEnv::Staging, KeyEnv::Dev];
+
     /// The word policies and the configuration use.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,43 +1,16 @@
 //! The arithmetic of prices: exact sums in 10⁻¹⁵ dollar, rounded up once.
 
 use super::model::{Model, Prices, TokenPrices};
+use crate::dialect::Usage;
 use crate::units::{NanoDollars, PricePerMillion, Tokens, round_up};
 
-/// What a request used, in classes that do not overlap: no token is in two of them.
+/// What is billed by the piece and not by the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TokenCounts {
-    /// Prompt tokens that touched no cache.
-    pub input: Tokens,
-    /// Prompt tokens read from the provider's cache.
-    pub cache_read: Tokens,
-    /// Prompt tokens written to the provider's cache for five minutes.
-    pub cache_write: Tokens,
-    /// Prompt tokens written to the provider's cache for an hour.
-    pub cache_write_1h: Tokens,
-    /// Visible answer tokens.
-    pub output: Tokens,
-    /// Thinking tokens.
-    pub reasoning: Tokens,
-    /// Sound in the prompt.
-    pub audio_in: Tokens,
-    /// Sound in the answer.
-    pub audio_out: Tokens,
-    /// Images in the prompt that are billed by the piece.
+pub struct Pieces {
+    /// Images in the prompt.
     pub images: u32,
-    /// Requests that are billed by the piece.
+    /// Requests.
     pub requests: u32,
-}
-
-impl TokenCounts {
-    /// All tokens of the prompt: what decides which price step holds.
-    pub fn prompt(&self) -> Tokens {
-        self.input + self.cache_read + self.cache_write + self.cache_write_1h + self.audio_in
-    }
-
-    /// All tokens of the answer.
-    pub fn answer(&self) -> Tokens {
-        self.output + self.reasoning + self.audio_out
-    }
 }
 
 impl TokenPrices {
@@ -63,7 +36,7 @@ impl TokenPrices {
 
 /// What this use costs at these prices. The length of the prompt decides the step, and the step
 /// prices the whole request.
-pub fn cost(prices: &Prices, used: &TokenCounts) -> NanoDollars {
+pub fn cost(prices: &Prices, used: &Usage, pieces: Pieces) -> NanoDollars {
     let at = prices.at(used.prompt());
     let tokens = [
         (at.input, used.input),
@@ -75,20 +48,20 @@ pub fn cost(prices: &Prices, used: &TokenCounts) -> NanoDollars {
         (at.audio_in(), used.audio_in),
         (at.audio_out(), used.audio_out),
     ];
-    // Eight products of 64-bit numbers fit 128 bits only just not: saturate, as money does.
+    // Eight products of 64-bit numbers may not fit 128 bits: saturate, as money does.
     let femto = tokens
         .into_iter()
         .fold(0u128, |sum, (price, count)| sum.saturating_add(price.femto_dollars(count)));
-    let pieces = by_the_piece(prices, used.images, used.requests);
+    let pieces = by_the_piece(prices, pieces);
     round_up(femto.saturating_add(pieces))
 }
 
 /// Fees that are not for tokens, in 10⁻¹⁵ dollar.
-fn by_the_piece(prices: &Prices, images: u32, requests: u32) -> u128 {
+fn by_the_piece(prices: &Prices, pieces: Pieces) -> u128 {
     let fee = |price: Option<NanoDollars>, count: u32| {
         u128::from(price.map_or(0, |price| price.0)) * u128::from(count) * 1_000_000
     };
-    fee(prices.image, images) + fee(prices.request, requests)
+    fee(prices.image, pieces.images) + fee(prices.request, pieces.requests)
 }
 
 /// The most that one request can cost: `None` if the model is unpriced.
@@ -96,8 +69,7 @@ fn by_the_piece(prices: &Prices, images: u32, requests: u32) -> u128 {
 /// The answer is bounded by what the caller allows, by what the model can, and by what the prompt
 /// leaves of the context; each of its tokens costs the dearer of answer and thinking. Prompt tokens
 /// cost the dearer of plain and written to the five-minute cache, because some providers write it
-/// unasked. Two things a request must ask for are not in it: sound, and the one-hour cache; for
-/// those, count the prompt by class and use [`worst_case_of`].
+/// unasked. Two things a request must ask for are not in it: sound, and the one-hour cache.
 ///
 /// Near the context limit a longer prompt leaves less answer, so this is not monotone in `input`.
 pub fn worst_case(
@@ -113,29 +85,6 @@ pub fn worst_case(
     Some(with_longest_answer(model, prices, prompt, input, images, max_output))
 }
 
-/// As [`worst_case`], for a prompt whose classes are known; what `prompt` says of the answer and of
-/// the number of requests is not looked at.
-pub fn worst_case_of(
-    model: &Model,
-    prompt: &TokenCounts,
-    max_output: Option<Tokens>,
-) -> Option<NanoDollars> {
-    let prices = model.prices.as_ref()?;
-    let at = prices.at(prompt.prompt());
-    let tokens = [
-        (at.input, prompt.input),
-        (at.cache_read(), prompt.cache_read),
-        (at.cache_write(), prompt.cache_write),
-        (at.cache_write_1h(), prompt.cache_write_1h),
-        (at.audio_in(), prompt.audio_in),
-    ];
-    let femto = tokens
-        .into_iter()
-        .fold(0u128, |sum, (price, count)| sum.saturating_add(price.femto_dollars(count)));
-    let length = prompt.prompt();
-    Some(with_longest_answer(model, prices, femto, length, prompt.images, max_output))
-}
-
 /// The price of a prompt, and of the longest and dearest answer to it.
 fn with_longest_answer(
     model: &Model,
@@ -149,7 +98,7 @@ fn with_longest_answer(
     let room = Tokens(model.context.0.saturating_sub(prompt.0));
     let answer = max_output.unwrap_or(model.max_output).min(model.max_output).min(room);
     let answer = at.output.max(at.reasoning()).femto_dollars(answer);
-    let pieces = by_the_piece(prices, images, 1);
+    let pieces = by_the_piece(prices, Pieces { images, requests: 1 });
     round_up(prompt_femto.saturating_add(answer).saturating_add(pieces))
 }
 
@@ -214,36 +163,36 @@ mod tests {
             cache_write_1h: Some(dollars("6")),
             ..flat("3", "15")
         });
-        let used = TokenCounts {
+        let used = Usage {
             input: Tokens(1000),
             cache_read: Tokens(500),
             cache_write: Tokens(200),
             cache_write_1h: Tokens(100),
             output: Tokens(300),
-            ..TokenCounts::default()
+            ..Usage::default()
         };
-        assert_eq!(cost(&prices, &used).to_string(), "0.009");
+        assert_eq!(cost(&prices, &used, Pieces::default()).to_string(), "0.009");
     }
 
     #[test]
     fn fractions_of_a_nano_dollar_are_rounded_up_once() {
         // 37.5 nano-dollars per token each: 75 together, not 38 + 38.
         let prices = only(flat("0.0375", "0.0375"));
-        let used = TokenCounts { input: Tokens(1), output: Tokens(1), ..TokenCounts::default() };
-        assert_eq!(cost(&prices, &used), NanoDollars(75));
+        let used = Usage { input: Tokens(1), output: Tokens(1), ..Usage::default() };
+        assert_eq!(cost(&prices, &used, Pieces::default()), NanoDollars(75));
     }
 
     #[test]
     fn a_step_prices_the_whole_request_strictly_above_its_threshold() {
         let prices =
             Prices { above: vec![(Tokens(200_000), flat("4", "18"))], ..only(flat("2", "12")) };
-        let used = |cache_read| TokenCounts {
+        let used = |cache_read| Usage {
             input: Tokens(100_000),
             cache_read: Tokens(cache_read),
-            ..TokenCounts::default()
+            ..Usage::default()
         };
-        assert_eq!(cost(&prices, &used(100_000)).to_string(), "0.4");
-        assert_eq!(cost(&prices, &used(100_001)).to_string(), "0.800004");
+        assert_eq!(cost(&prices, &used(100_000), Pieces::default()).to_string(), "0.4");
+        assert_eq!(cost(&prices, &used(100_001), Pieces::default()).to_string(), "0.800004");
     }
 
     #[test]
@@ -253,8 +202,8 @@ mod tests {
             request: Some(NanoDollars(5_000_000)),
             ..only(flat("0", "0"))
         };
-        let used = TokenCounts { images: 2, requests: 1, ..TokenCounts::default() };
-        assert_eq!(cost(&prices, &used).to_string(), "0.085");
+        let pieces = Pieces { images: 2, requests: 1 };
+        assert_eq!(cost(&prices, &Usage::default(), pieces).to_string(), "0.085");
     }
 
     #[test]
@@ -273,7 +222,6 @@ mod tests {
     #[test]
     fn unpriced_is_not_free() {
         assert_eq!(worst_case(&model(None, 10, 10), Tokens(1), 0, None), None);
-        assert_eq!(worst_case_of(&model(None, 10, 10), &TokenCounts::default(), None), None);
     }
 
     #[test]
@@ -281,7 +229,7 @@ mod tests {
         let most = PricePerMillion(u64::MAX);
         let prices = only(TokenPrices { input: most, output: most, ..flat("0", "0") });
         let all = Tokens(u64::MAX);
-        let used = TokenCounts {
+        let used = Usage {
             input: all,
             cache_read: all,
             cache_write: all,
@@ -290,10 +238,9 @@ mod tests {
             reasoning: all,
             audio_in: all,
             audio_out: all,
-            images: u32::MAX,
-            requests: u32::MAX,
         };
-        assert_eq!(cost(&prices, &used), NanoDollars(u64::MAX));
+        let pieces = Pieces { images: u32::MAX, requests: u32::MAX };
+        assert_eq!(cost(&prices, &used, pieces), NanoDollars(u64::MAX));
         let model = model(Some(prices), u64::MAX, u64::MAX);
         assert!(worst_case(&model, all, u32::MAX, None).is_some());
     }
@@ -337,18 +284,24 @@ mod tests {
     prop_compose! {
         fn any_counts()(
             tokens in proptest::array::uniform8(0u64..2_000_000), images in 0u32..50, requests in 0u32..3,
-        ) -> TokenCounts {
+        ) -> (Usage, Pieces) {
             let [input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_in, audio_out] =
                 tokens.map(Tokens);
-            TokenCounts {
-                input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_in,
-                audio_out, images, requests,
-            }
+            let usage = Usage {
+                input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_in, audio_out,
+            };
+            (usage, Pieces { images, requests })
         }
     }
 
-    fn sum(a: &TokenCounts, b: &TokenCounts) -> TokenCounts {
-        TokenCounts {
+    type Counts = (Usage, Pieces);
+
+    fn cost_of(prices: &Prices, (usage, pieces): &Counts) -> NanoDollars {
+        cost(prices, usage, *pieces)
+    }
+
+    fn sum((a, m): &Counts, (b, n): &Counts) -> Counts {
+        let usage = Usage {
             input: a.input + b.input,
             cache_read: a.cache_read + b.cache_read,
             cache_write: a.cache_write + b.cache_write,
@@ -357,15 +310,15 @@ mod tests {
             reasoning: a.reasoning + b.reasoning,
             audio_in: a.audio_in + b.audio_in,
             audio_out: a.audio_out + b.audio_out,
-            images: a.images + b.images,
-            requests: a.requests + b.requests,
-        }
+        };
+        let pieces = Pieces { images: m.images + n.images, requests: m.requests + n.requests };
+        (usage, pieces)
     }
 
     proptest! {
         #[test]
         fn more_use_never_costs_less(prices in any_prices(), a in any_counts(), b in any_counts()) {
-            prop_assert!(cost(&prices, &sum(&a, &b)) >= cost(&prices, &a));
+            prop_assert!(cost_of(&prices, &sum(&a, &b)) >= cost_of(&prices, &a));
         }
 
         /// Rounding once: together is never dearer than apart, and at most a nano-dollar cheaper.
@@ -373,8 +326,8 @@ mod tests {
         fn the_whole_is_the_sum_of_its_parts(
             prices in any_prices(), a in any_counts(), b in any_counts(),
         ) {
-            let apart = cost(&prices, &a) + cost(&prices, &b);
-            let together = cost(&prices, &sum(&a, &b));
+            let apart = cost_of(&prices, &a) + cost_of(&prices, &b);
+            let together = cost_of(&prices, &sum(&a, &b));
             prop_assert!(together <= apart);
             prop_assert!(apart.saturating_sub(together) <= NanoDollars(1));
         }
@@ -391,21 +344,17 @@ mod tests {
             let answer = (room as f64 * answered) as u64;
             let reasoning = (answer as f64 * thought) as u64;
             let cache_write = (input as f64 * written) as u64;
-            let used = TokenCounts {
+            let used = Usage {
                 input: Tokens(input - cache_write),
                 cache_write: Tokens(cache_write),
                 output: Tokens(answer - reasoning),
                 reasoning: Tokens(reasoning),
-                images,
-                requests: 1,
-                ..TokenCounts::default()
+                ..Usage::default()
             };
-            let spent = cost(&prices, &used);
+            let spent = cost(&prices, &used, Pieces { images, requests: 1 });
             let allowed = allowed.map(Tokens);
             let bound = worst_case(&model, Tokens(input), images, allowed).unwrap();
             prop_assert!(spent <= bound, "{spent} > {bound}");
-            let closer = worst_case_of(&model, &used, allowed).unwrap();
-            prop_assert!(spent <= closer && closer <= bound, "{spent} {closer} {bound}");
         }
 
         #[test]

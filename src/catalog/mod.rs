@@ -16,7 +16,7 @@ pub mod spec;
 use std::collections::HashMap;
 use std::ops::Index;
 
-pub use cost::{TokenCounts, cost, worst_case};
+pub use cost::{Pieces, cost, worst_case};
 pub use live::Live;
 pub use model::Model;
 pub use resolve::{CatalogError, Problem};

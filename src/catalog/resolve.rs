@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::model::{Capabilities, Model, Prices, Quality, TokenPrices};
 use super::scalar::Dollars;
-use super::spec::{Ability, ModelSpec, PriceSpec, ProviderModels, QualitySpec, TierSpec};
+use super::spec::{Ability, Layer, ModelSpec, PriceSpec, ProviderModels, QualitySpec, TierSpec};
 use crate::ids::{ModelId, ProviderId};
 use crate::units::{PricePerMillion, Tokens};
 
@@ -58,18 +58,15 @@ pub(super) fn overlay(below: &mut Vec<ProviderModels>, above: &[ProviderModels])
                 &mut below[last]
             }
         };
-        lower.defaults = upper.defaults.over(&lower.defaults);
-        for (name, row) in &upper.models.0 {
-            let mut row = row.clone();
+        lower.defaults = upper.defaults.mix(&lower.defaults);
+        let mut models = upper.models.clone();
+        for (_, row) in &mut models.0 {
             if row.price.is_some() && row.source.is_none() {
                 // Else the ledger would name the provider's price list for a price of our own.
                 row.source = Some(CONFIGURED.to_owned());
             }
-            match lower.models.0.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) => *known = row.over(known),
-                None => lower.models.0.push((name.clone(), row)),
-            }
         }
+        lower.models = models.mix(&lower.models);
     }
 }
 
@@ -87,7 +84,7 @@ pub(super) fn models(rows: &[ProviderModels]) -> Result<Vec<Model>, CatalogError
             continue;
         }
         for (name, row) in &provider.models.0 {
-            let row = row.over(&provider.defaults);
+            let row = row.mix(&provider.defaults);
             match model(&provider.provider, name, &row, &mut texts) {
                 Ok(model) => models.push(model),
                 Err(messages) => problems.extend(messages.into_iter().map(|message| Problem {

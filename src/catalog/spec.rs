@@ -95,14 +95,14 @@ fn twice<E: de::Error>(key: &str) -> E {
     E::custom(format!("`{key}` is given twice: keep one"))
 }
 
-/// How two layers of one field become one.
-trait Layer: Clone {
+/// How two layers of one thing become one.
+pub(super) trait Layer: Clone {
     /// A later layer replaces an earlier one, unless the type says that they mix.
     fn mix(&self, _below: &Self) -> Self {
         self.clone()
     }
 
-    /// The upper layer over the lower one.
+    /// The same where either layer may be silent.
     fn over(upper: &Option<Self>, lower: &Option<Self>) -> Option<Self> {
         match (upper, lower) {
             (Some(upper), Some(lower)) => Some(upper.mix(lower)),
@@ -119,6 +119,11 @@ impl Layer for Dollars {}
 impl Layer for Retention {}
 impl Layer for Day {}
 impl<T: Clone> Layer for Vec<T> {}
+impl Layer for ModelSpec {
+    fn mix(&self, below: &Self) -> Self {
+        self.or(below)
+    }
+}
 impl Layer for PriceSpec {
     fn mix(&self, below: &Self) -> Self {
         self.or(below)
@@ -264,13 +269,6 @@ impl QualitySpec {
     }
 }
 
-impl ModelSpec {
-    /// This row over another: what it does not say is taken from below.
-    pub(super) fn over(&self, below: &ModelSpec) -> ModelSpec {
-        self.or(below)
-    }
-}
-
 macro_rules! abilities {
     ($($variant:ident = $name:literal),* $(,)?) => {
         /// One thing a model can do; see [`super::model::Capabilities`].
@@ -323,6 +321,20 @@ impl Serialize for Ability {
 /// A map that keeps the order of its file and refuses a key that comes twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ordered<T>(pub Vec<(String, T)>);
+
+impl<T: Layer> Layer for Ordered<T> {
+    /// Row over row; new rows come last.
+    fn mix(&self, below: &Self) -> Self {
+        let mut mixed = below.clone();
+        for (name, row) in &self.0 {
+            match mixed.0.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = row.mix(known),
+                None => mixed.0.push((name.clone(), row.clone())),
+            }
+        }
+        mixed
+    }
+}
 
 impl<T> Default for Ordered<T> {
     fn default() -> Self {
@@ -388,9 +400,6 @@ impl<'de> Deserialize<'de> for ProviderModels {
                 models: Ordered<ModelSpec>,
             }
         }
-        impl Layer for ModelSpec {}
-        impl Layer for Ordered<ModelSpec> {}
-
         let entry = Entry::deserialize(deserializer)?;
         Ok(ProviderModels {
             provider: entry.provider.ok_or_else(|| {
@@ -416,19 +425,19 @@ mod tests {
     fn unknown_keys_are_refused_with_the_nearest_one() {
         assert_snapshot!(
             refused("provider: x\nmodels:\n  m:\n    contxt: 8000\n"),
-            @"PLACEHOLDER"
+            @"models.m: a model has no `contxt`: did you mean `context`? at line 4 column 5"
         );
         assert_snapshot!(
             refused("provider: x\nmodels:\n  m: { price: { inptu: 1 } }\n"),
-            @"PLACEHOLDER"
+            @"models.m.price: a price has no `inptu`: did you mean `input`? at line 3 column 15"
         );
         assert_snapshot!(
             refused("provider: x\nmodels:\n  m: { can: [tool] }\n"),
-            @"PLACEHOLDER"
+            @"models.m.can: `can` has no `tool`: did you mean `tools`? at line 3 column 13"
         );
         assert_snapshot!(
             refused("provider: x\nquux: 1\n"),
-            @"PLACEHOLDER"
+            @"a list of models has no `quux`; it may have: provider, defaults, models"
         );
     }
 
@@ -436,11 +445,11 @@ mod tests {
     fn repeated_keys_are_refused() {
         assert_snapshot!(
             refused("provider: x\nmodels:\n  m: { context: 1 }\n  m: { context: 2 }\n"),
-            @"PLACEHOLDER"
+            @"models: `m` is given twice: keep one at line 3 column 3"
         );
         assert_snapshot!(
             refused("provider: x\nmodels:\n  m: { context: 1, context: 2 }\n"),
-            @"PLACEHOLDER"
+            @"models.m: `context` is given twice: keep one at line 3 column 6"
         );
     }
 
@@ -448,7 +457,7 @@ mod tests {
     fn a_price_of_the_wrong_kind_says_what_is_wanted() {
         assert_snapshot!(
             refused("provider: x\nmodels:\n  m: { price: { input: cheap } }\n"),
-            @"PLACEHOLDER"
+            @"models.m.price.input: `cheap` is not an amount of dollars: write it like 0.25 at line 3 column 24"
         );
     }
 
@@ -458,7 +467,7 @@ mod tests {
         let below = row("{ context: 8000, price: { input: 1, output: 2 }, can: [tools] }");
         let above = row("{ price: { input: 0.5 }, can: [json] }");
         assert_eq!(
-            above.over(&below),
+            above.mix(&below),
             row("{ context: 8000, price: { input: 0.5, output: 2 }, can: [json] }")
         );
     }

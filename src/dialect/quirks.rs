@@ -20,7 +20,7 @@ pub enum EndMarker {
     /// `data: [DONE]`, as OpenAI specifies it.
     #[default]
     Done,
-    /// A finish reason for every choice; no `[DONE]` ever comes.
+    /// A finish reason for every choice; a `[DONE]` may come, but mostly does not.
     Finish,
     /// Either, where we do not know the server.
     Either,

@@ -1,1 +1,400 @@
-//! (being built)
+//! Carrying out a plan: the one place where a decision meets the network.
+//!
+//! [`run`] is the one attempt loop, for streams and for whole answers. Up to the commit point (the
+//! first byte for the client) every attempt can be thrown away and another made; behind it,
+//! [`forward::Forward`] can only end honestly.
+
+mod attempt;
+mod checks;
+mod edits;
+mod endpoints;
+pub mod forward;
+pub mod health;
+mod outcome;
+mod spending;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::time::Instant;
+
+pub use endpoints::{Clients, Endpoints};
+pub use forward::Forward;
+pub use health::Health;
+pub use outcome::{AttemptRecord, Log, Verdict};
+
+use crate::catalog::{Catalog, Model, ModelIdx};
+use crate::dialect::openai_chat::Request;
+use crate::dialect::{Answer, UpstreamError};
+use crate::error_class::{ErrorClass, ErrorSet};
+use crate::facts::RequestFacts;
+use crate::policy::plan::{Plan, Step};
+use crate::policy::program::Retry;
+use attempt::{Attempt, Opened};
+use outcome::AttemptFacts;
+use spending::Purse;
+
+/// The clock of the whole request, where nothing else is said.
+pub const DEFAULT_TOTAL: Duration = Duration::from_secs(600);
+
+/// One request with its plan.
+pub struct Job {
+    /// What to do.
+    pub plan: Plan,
+    /// The request as the client sent it.
+    pub request: Arc<Request>,
+    /// Its facts; conditions on attempts may ask for them.
+    pub facts: Arc<RequestFacts>,
+    /// The models that the plan speaks of.
+    pub catalog: Arc<Catalog>,
+    /// The providers.
+    pub endpoints: Arc<Endpoints>,
+    /// How the models are doing.
+    pub health: Arc<Health>,
+    /// Client headers that may go to the provider.
+    pub headers: HeaderMap,
+    /// What is tried, written down as it happens.
+    pub log: Arc<Log>,
+}
+
+/// Why this answer and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// By whom the plan named first.
+    AsPlanned,
+    /// By a later candidate or a fallback, after errors.
+    Fallback,
+    /// By a higher step of the ladder.
+    Escalated,
+}
+
+/// An answer for the client.
+pub struct Delivery {
+    /// Who answered.
+    pub model: ModelIdx,
+    /// Why that one.
+    pub served: Served,
+    /// The provider's headers that may go to the client.
+    pub headers: HeaderMap,
+    /// What the request had to leave out there.
+    pub losses: Vec<crate::dialect::Loss>,
+    /// The answer itself.
+    pub content: Content,
+}
+
+/// A whole answer, or a stream from the commit point on.
+pub enum Content {
+    /// Complete.
+    Whole {
+        /// What the provider sent.
+        body: Bytes,
+        /// What it means.
+        answer: Answer,
+    },
+    /// Under way.
+    Stream(Box<Forward>),
+}
+
+/// No answer.
+#[derive(Debug)]
+pub struct Failure {
+    /// The last error.
+    pub error: UpstreamError,
+    /// Who gave it; `None` if nobody was asked.
+    pub model: Option<ModelIdx>,
+}
+
+/// Carries out a plan until there is something for the client.
+///
+/// # Errors
+/// When every attempt that the plan allows has failed. Dropping the future cancels what is under
+/// way.
+pub async fn run(job: Job) -> Result<Delivery, Failure> {
+    let total = job.plan.settings.timeouts.total.unwrap_or(DEFAULT_TOTAL);
+    let total = job.plan.deadline.map_or(total, |deadline| deadline.min(total));
+    let climb = Climb {
+        deadline: Instant::now() + total,
+        purse: Purse::new(job.plan.max_cost),
+        job: &job,
+        best: None,
+        last_error: None,
+        errors: false,
+    };
+    climb.run().await
+}
+
+/// The state of carrying out one plan.
+struct Climb<'a> {
+    job: &'a Job,
+    deadline: Instant,
+    purse: Purse,
+    /// The best answer that was rejected: better than none if the climb has to stop.
+    best: Option<Delivery>,
+    last_error: Option<Failure>,
+    /// Whether an attempt failed on the way.
+    errors: bool,
+}
+
+/// What came of one model.
+enum Tried {
+    /// An answer that is taken.
+    Accepted(Box<Delivery>),
+    /// An answer that the step's condition rejects.
+    Rejected(Box<Delivery>),
+    /// An error.
+    Failed(UpstreamError),
+    /// It was not asked: the money or the time that is left does not suffice, or it may not be
+    /// retried.
+    Skipped,
+}
+
+impl Climb<'_> {
+    async fn run(mut self) -> Result<Delivery, Failure> {
+        let steps = &self.job.plan.steps;
+        for (position, step) in steps.iter().enumerate() {
+            match self.step(step, position).await {
+                Some(delivery) => return Ok(delivery),
+                None if self.out_of_time() => break,
+                None => {}
+            }
+        }
+        if let Some(best) = self.best {
+            return Ok(best);
+        }
+        Err(self
+            .last_error
+            .unwrap_or_else(|| Failure { error: nobody_asked(&self.job.plan), model: None }))
+    }
+
+    /// One step: its candidates, then the fallback. `None`: climb on.
+    async fn step(&mut self, step: &Step, position: usize) -> Option<Delivery> {
+        let plan = &self.job.plan;
+        let candidates = step.candidates.iter().map(|model| (*model, false));
+        let fallback =
+            plan.fallback.iter().flat_map(|(models, _)| models).map(|model| (*model, true));
+        let mut last: Option<ErrorClass> = None;
+        for (nth, (model, is_fallback)) in candidates.chain(fallback).enumerate() {
+            let moves_on = match (last, is_fallback) {
+                (None, false) => true,
+                (None, true) => self.purse.refused_any(),
+                (Some(class), false) => ErrorSet::DEFAULT_FALLBACK.contains(class),
+                (Some(class), true) => {
+                    plan.fallback.as_ref().is_some_and(|(_, on)| on.contains(class))
+                }
+            };
+            if !moves_on {
+                continue;
+            }
+            let served = match (position, nth) {
+                (0, 0) => Served::AsPlanned,
+                _ if is_fallback || self.errors => Served::Fallback,
+                (0, _) => Served::AsPlanned,
+                _ => Served::Escalated,
+            };
+            let served = if position > 0 && !is_fallback { Served::Escalated } else { served };
+            match self.model(step, model, served).await {
+                Tried::Accepted(delivery) => return Some(*delivery),
+                Tried::Rejected(delivery) => {
+                    self.best = Some(*delivery);
+                    return None;
+                }
+                Tried::Failed(error) => {
+                    last = Some(error.class);
+                    self.errors = true;
+                    let climbs = step.escalate.is_some();
+                    let failure = Failure { error, model: Some(model) };
+                    self.last_error = Some(failure);
+                    if !climbs && !self.may_go_on(last) {
+                        break;
+                    }
+                }
+                Tried::Skipped => {}
+            }
+            if self.out_of_time() {
+                break;
+            }
+        }
+        // Whether a failure climbs is for the step to say; without a word it does not.
+        let climbs = match (&step.escalate, last, &self.last_error) {
+            (Some(cond), Some(_), Some(failure)) => {
+                let facts = AttemptFacts::failed(&self.job.facts, &failure.error);
+                cond.holds(&facts)
+            }
+            (Some(_), ..) => true,
+            (None, ..) => false,
+        };
+        if !climbs {
+            // Nothing above may be asked: end the climb here.
+            self.deadline = Instant::now();
+        }
+        None
+    }
+
+    fn may_go_on(&self, class: Option<ErrorClass>) -> bool {
+        let Some(class) = class else { return true };
+        let by_fallback = self.job.plan.fallback.as_ref().is_some_and(|(_, on)| on.contains(class));
+        ErrorSet::DEFAULT_FALLBACK.contains(class) || by_fallback
+    }
+
+    fn out_of_time(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// One model, with its retries.
+    async fn model(&mut self, step: &Step, model: ModelIdx, served: Served) -> Tried {
+        let retry = step.settings.retry;
+        let mut tries = 0;
+        loop {
+            let outcome = self.attempt(step, model, served, tries).await;
+            let Tried::Failed(error) = &outcome else { return outcome };
+            let Some(wait) = self.wait_before_retry(retry, tries, error, model) else {
+                return outcome;
+            };
+            tokio::time::sleep(wait).await;
+            tries += 1;
+        }
+    }
+
+    /// How long to wait before the same model is asked again; `None` if it is not.
+    fn wait_before_retry(
+        &self,
+        retry: Option<Retry>,
+        tries: u32,
+        error: &UpstreamError,
+        model: ModelIdx,
+    ) -> Option<Duration> {
+        let retry = retry.filter(|retry| tries < retry.times && retry.on.contains(error.class))?;
+        let ceiling = retry.first_wait.saturating_mul(1 << tries.min(16)).min(retry.longest_wait);
+        // Full jitter: clients that failed together must not come back together.
+        let jittered = ceiling.mul_f64(fastrand::f64());
+        let wait = match error.retry_after {
+            // The provider asks for more patience than the policy has.
+            Some(asked) if asked > retry.longest_wait.max(ceiling) => return None,
+            Some(asked) => asked.max(jittered),
+            None => jittered,
+        };
+        let in_time = Instant::now() + wait < self.deadline;
+        (in_time && self.job.health.may_retry(model)).then_some(wait)
+    }
+
+    async fn attempt(&mut self, step: &Step, model: ModelIdx, served: Served, tries: u32) -> Tried {
+        let job = self.job;
+        let described = &job.catalog.models()[model.index()];
+        let images = job.facts.inputs().shape.images;
+        if !self.purse.affords(described, &job.facts, &job.plan.settings) {
+            job.log.skipped(model, &step.name, "the allowance for this request does not cover it");
+            return Tried::Skipped;
+        }
+        if self.out_of_time() {
+            return Tried::Failed(timed_out("the request's time is used up"));
+        }
+        let Some(provider) = job.endpoints.provider(&described.provider) else {
+            return Tried::Skipped;
+        };
+        let mut record = job.log.begin(model, &step.name, tries);
+        let attempt = Attempt {
+            job,
+            step,
+            described,
+            provider,
+            deadline: self.deadline,
+            held: step.escalate.is_some() || job.plan.steps.len() == 1,
+        };
+        let in_flight = job.health.begin(model);
+        let opened = attempt.run(&mut record).await;
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                record.fail(&error);
+                drop(record);
+                in_flight.failed(&error);
+                return Tried::Failed(error);
+            }
+        };
+        let Opened { headers, losses, content, checked } = opened;
+        let rejected = match (&step.escalate, &checked) {
+            (Some(cond), Some(checked)) => {
+                let elapsed = record.elapsed();
+                let facts = AttemptFacts::answered(&job.facts, &job.request, checked, elapsed);
+                let facts = facts.with_cost(spending::cost_of(described, &checked.usage, images));
+                cond.holds(&facts)
+            }
+            _ => false,
+        };
+        let delivery = |content| Delivery { model, served, headers, losses, content };
+        match content {
+            attempt::OpenedContent::Whole { body, answer } => {
+                let answer = spending::with_usage(answer, &job.facts);
+                let cost = spending::cost_of(described, &answer.usage, images);
+                self.purse.spend(cost);
+                record.answered(&answer, cost, !rejected);
+                in_flight.answered(record.ttft(), record.elapsed());
+                drop(record);
+                let delivery = Box::new(delivery(Content::Whole { body, answer }));
+                if rejected { Tried::Rejected(delivery) } else { Tried::Accepted(delivery) }
+            }
+            attempt::OpenedContent::Stream(forward) => {
+                if rejected && !forward.is_complete() {
+                    // What it cost until here is not known exactly; what came is counted.
+                    let answer = spending::with_usage(forward.answer().clone(), &job.facts);
+                    let cost = spending::cost_of(described, &answer.usage, images);
+                    self.purse.spend(cost);
+                    record.answered(&answer, cost, false);
+                    in_flight.answered(record.ttft(), record.elapsed());
+                    return Tried::Failed(UpstreamError::invalid(
+                        "rejected",
+                        "the beginning of the answer was rejected",
+                    ));
+                }
+                if rejected {
+                    let answer = spending::with_usage(forward.answer().clone(), &job.facts);
+                    self.purse.spend(spending::cost_of(described, &answer.usage, images));
+                }
+                let settings = forward::Settlement {
+                    record,
+                    in_flight,
+                    prices: described.prices.clone(),
+                    facts: job.facts.clone(),
+                };
+                let mut forward = forward;
+                forward.settle_with(settings, rejected);
+                let delivery = Box::new(delivery(Content::Stream(forward)));
+                if rejected { Tried::Rejected(delivery) } else { Tried::Accepted(delivery) }
+            }
+        }
+    }
+}
+
+/// An error for a clock that ran out.
+fn timed_out(what: &str) -> UpstreamError {
+    UpstreamError {
+        class: ErrorClass::Timeout,
+        status: 504,
+        code: "timeout".into(),
+        message: what.into(),
+        retry_after: None,
+        param: None,
+    }
+}
+
+fn nobody_asked(plan: &Plan) -> UpstreamError {
+    let message = match plan.max_cost {
+        Some(most) => format!("no model could be asked for the ${most} that this request may cost"),
+        None => "no model could be asked".into(),
+    };
+    UpstreamError {
+        class: ErrorClass::QuotaExhausted,
+        status: 402,
+        code: "cap_exceeded".into(),
+        message,
+        retry_after: None,
+        param: None,
+    }
+}
+
+/// The name the provider knows the model by.
+fn upstream_name(model: &Model) -> &Arc<str> {
+    &model.upstream_name
+}

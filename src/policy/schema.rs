@@ -346,6 +346,32 @@ const APIS: &[&str] = &[
     "moderation",
     "batch",
 ];
+/// Where models run. `global` says that the provider does not promise a place.
+pub const REGIONS: &[&str] = &[
+    "us",
+    "us-east",
+    "us-west",
+    "ca",
+    "sa",
+    "eu",
+    "eu-west",
+    "eu-central",
+    "eu-north",
+    "uk",
+    "ch",
+    "me",
+    "af",
+    "in",
+    "ap-south",
+    "ap-southeast",
+    "ap-northeast",
+    "jp",
+    "kr",
+    "au",
+    "cn",
+    "global",
+    "local",
+];
 const QUALITY: Type = Type::Float(Some((0, 10_000)));
 const PRICE: Type = Type::Price(PriceUnit::Mtok);
 
@@ -467,7 +493,7 @@ attributes! {
     Logprobs "logprobs": Type::Bool, Mod, "gives log-probabilities";
     OpenWeights "open_weights": Type::Bool, Mod, "its weights are public";
     Local "local": Type::Bool, Mod, "runs on your own machines";
-    Region "region": Type::String, Mod|Opt, "where it runs";
+    Region "region": words(REGIONS), Mod|Opt, "where it runs";
     Retention "retention": words(&["zero", "days30", "unknown"]), Mod, "how long the provider keeps prompts";
     TrainsOnData "trains_on_data": Type::Bool, Mod, "the provider may train on prompts";
     Quality "quality": QUALITY, Mod|Opt, "how good it is, by a public measure";

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::answer::{self, Place, Seen};
 use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::error::UpstreamError;
+use crate::dialect::json;
 use crate::dialect::quirks::{EndMarker, Quirks};
 use crate::dialect::sse::{Frame, Framer, TooLong};
 use crate::dialect::usage::UsageSource;
@@ -141,13 +142,16 @@ impl Stream {
             return EventKind::Done;
         }
         let text = std::str::from_utf8(data).unwrap_or("");
+        if !frame.terminated && !json::is_valid(text) {
+            // The connection broke off inside the event: that is no fault of its contents, and
+            // none of them may count.
+            return EventKind::Other;
+        }
         if &*frame.event == b"error" {
             return self.fail(UpstreamError::from_json(200, text));
         }
         let before = self.answer.error.is_some();
         match answer::absorb(&mut self.answer, text, Place::Delta, &self.quirks) {
-            // The connection broke off inside the event: that is no fault of its contents.
-            Err(_) if !frame.terminated => EventKind::Other,
             Err(error) => {
                 let message = format!("an event of the stream is not a chunk: {error}");
                 self.fail(UpstreamError::invalid("invalid_event", message))

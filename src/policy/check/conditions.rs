@@ -338,6 +338,9 @@ impl<'a> Checker<'a> {
                     return Some(plain(Op::During(schedule)));
                 }
                 let Some(list) = self.names.lists.get(name.node.as_str()).copied() else {
+                    if self.comes_later(&name.node) {
+                        return None;
+                    }
                     self.report(self.unknown_list(name));
                     return None;
                 };
@@ -451,6 +454,9 @@ impl<'a> Checker<'a> {
             }
         }
         let Some(attr) = Attr::named(&name) else {
+            if self.comes_later(&name) {
+                return None;
+            }
             self.report(self.unknown_attribute(path, &name, scope));
             return None;
         };

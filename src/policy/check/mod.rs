@@ -33,14 +33,17 @@ pub struct Surroundings<'a> {
 }
 
 /// Checks a tree and compiles it. There is a program if and only if no finding is an error.
+/// `broken`: names that unreadable statements seem to declare; they are not called unknown too.
 pub fn check(
     name: &PolicyName,
     file: &str,
     text: &str,
     tree: &File,
+    broken: &[String],
     surroundings: &Surroundings<'_>,
 ) -> (Option<Program>, Vec<Diagnostic>) {
     let mut checker = Checker::new(text, surroundings);
+    checker.names.broken = broken.iter().cloned().collect();
     let program = checker.program(name, file, tree);
     let mut found = checker.diagnostics;
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);

@@ -30,6 +30,8 @@ pub(super) struct Names<'a> {
     pub imports: HashSet<&'a str>,
     /// There is an import without a prefix, so any unknown name may come from it.
     pub open_import: bool,
+    /// Names of statements that could not be read.
+    pub broken: HashSet<String>,
     /// `let`s that are being expanded, to find circles.
     pub expanding: Vec<&'a str>,
 }
@@ -164,6 +166,7 @@ impl<'a> Checker<'a> {
     pub(super) fn comes_later(&self, name: &str) -> bool {
         let prefix = name.split('.').next().unwrap_or(name);
         self.names.open_import
+            || self.names.broken.contains(name)
             || self.names.later_targets.contains(name)
             || (name.contains('.') && self.names.imports.contains(prefix))
     }

@@ -78,7 +78,7 @@ impl<'a> Checker<'a> {
                 routes.push(Route { rule, target, body, settings });
             }
         }
-        if default.is_none() {
+        if default.is_none() && !self.names.broken.contains("default") {
             let end = self.text.len() as u32;
             self.report(
                 Diagnostic::error(

@@ -1,7 +1,96 @@
 //! Text to tree and back.
+//!
+//! [`parse`] reads a policy and never gives up early; [`format`] prints a tree in the one canonical
+//! layout; [`render`] and [`to_json`] show a [`Diagnostic`] to people and to tools.
 
+mod format;
+mod grammar;
+mod lower;
+mod mistakes;
+mod recover;
+mod render;
+mod scan;
+#[cfg(test)]
+mod tests;
 pub mod tree;
-/// stub
-pub fn parse_literal(_: &str) -> Option<tree::Literal> {
-    None
+pub mod words;
+
+pub use format::format;
+pub use render::{Position, position, render, to_json};
+pub use scan::{MAX_FILE_BYTES, MAX_LINE_BYTES, MAX_NESTING};
+
+use super::diagnostic::{Diagnostic, Severity};
+use grammar::Rule;
+use tree::File;
+
+/// The most findings that are reported for one text; the last of them says how many more there are.
+pub const MAX_FINDINGS: usize = 200;
+
+/// What [`parse`] yields.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// All statements that could be read.
+    pub file: File,
+    /// What is wrong, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Names that unreadable statements seem to declare, so that the checker does not call them
+    /// unknown as well.
+    pub broken: Vec<String>,
+}
+
+impl Parsed {
+    /// Whether the text is a policy as it stands.
+    pub fn is_ok(&self) -> bool {
+        self.diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error)
+    }
+}
+
+/// Reads a policy. Total: whatever the text, there is a tree and a list of findings.
+///
+/// Texts past [`MAX_FILE_BYTES`], [`MAX_LINE_BYTES`] or [`MAX_NESTING`] are refused unread.
+pub fn parse(text: &str) -> Parsed {
+    let refused = |diagnostic| Parsed {
+        file: File { items: Vec::new(), tail: Vec::new() },
+        diagnostics: vec![diagnostic],
+        broken: Vec::new(),
+    };
+    if let Some(diagnostic) = scan::too_large(text) {
+        return refused(diagnostic);
+    }
+    let scan = scan::scan(text);
+    if let Some(diagnostic) = scan.too_deep() {
+        return refused(diagnostic);
+    }
+    let mut parsed = match grammar::run(Rule::file, text).map(|mut pairs| pairs.next()) {
+        Ok(Some(pair)) => {
+            let mut lower = lower::Lower::new(&scan);
+            let file = lower.file(pair);
+            Parsed { file, diagnostics: lower.diagnostics, broken: Vec::new() }
+        }
+        other => {
+            let found = recover::recover(&scan, other.err());
+            Parsed { file: found.file, diagnostics: found.diagnostics, broken: found.broken }
+        }
+    };
+    parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
+    let more = parsed.diagnostics.len().saturating_sub(MAX_FINDINGS);
+    parsed.diagnostics.truncate(MAX_FINDINGS);
+    if more > 0
+        && let Some(last) = parsed.diagnostics.last_mut()
+    {
+        last.notes.push(format!("{more} more findings are not shown"));
+    }
+    parsed
+}
+
+/// Reads one constant on its own, as it would be written in a policy: `8k`, `$0.02`, `2s`. `None`
+/// for anything else, and for a constant with a fault.
+pub fn parse_literal(text: &str) -> Option<tree::Literal> {
+    let value = grammar::run(Rule::value, text).ok()?.next()?;
+    let whole = value.as_str().len() == text.len();
+    let pair = value.into_inner().next().filter(|pair| whole && pair.as_rule() != Rule::name)?;
+    let scan = scan::scan(text);
+    let mut lower = lower::Lower::new(&scan);
+    let literal = lower.literal(pair).node;
+    lower.diagnostics.is_empty().then_some(literal)
 }

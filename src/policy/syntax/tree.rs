@@ -57,7 +57,8 @@ pub type Text = Spanned<String>;
 pub struct Trivia {
     /// A blank line stood before it (and before its comments).
     pub blank_before: bool,
-    /// Whole-line comments before it, without the `#`s' indentation but with the `#`.
+    /// Whole-line comments before it, without the `#`s' indentation but with the `#`; an empty
+    /// string is a blank line between or after them.
     pub before: Vec<String>,
     /// A comment behind it on its last line.
     pub after: Option<String>,
@@ -85,7 +86,7 @@ impl<T: PartialEq> PartialEq for Line<T> {
 pub struct Block<T> {
     /// The lines, in order.
     pub lines: Vec<Line<T>>,
-    /// Comments after the last line.
+    /// Comments after the last line; an empty string is a blank line.
     pub tail: Vec<String>,
 }
 
@@ -100,7 +101,7 @@ impl<T: PartialEq> PartialEq for Block<T> {
 pub struct File {
     /// The statements, in order.
     pub items: Vec<Line<Item>>,
-    /// Comments after the last item.
+    /// Comments after the last item; an empty string is a blank line.
     pub tail: Vec<String>,
 }
 
@@ -670,6 +671,8 @@ pub enum PickStrategy {
 }
 
 /// A line of a ladder.
+// Nearly every line is a step: boxing it would cost more than the room it saves.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rung {
     /// `step draft -> small escalate when failed`

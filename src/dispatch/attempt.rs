@@ -1,0 +1,315 @@
+//! One attempt: from sending to something that can be checked, with every clock running.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use tokio::time::Instant;
+
+use super::forward::{Forward, Tail};
+use super::outcome::Record;
+use super::{Job, edits, timed_out, upstream_name};
+use crate::catalog::Model;
+use crate::dialect::openai_chat::stream::{Event, EventKind};
+use crate::dialect::openai_chat::{self, Stream, StreamEnd};
+use crate::dialect::{Answer, Loss, UpstreamError};
+use crate::error_class::ErrorClass;
+use crate::facts::tokens;
+use crate::policy::plan::Step;
+use crate::policy::program::{Hold, Timeouts};
+use crate::provider::{Call, Provider, Response, TransportError};
+
+const DEFAULT_HEADERS_STREAM: Duration = Duration::from_secs(30);
+/// A whole answer's headers come when it is written, so this is the time for writing it.
+const DEFAULT_HEADERS_WHOLE: Duration = Duration::from_secs(300);
+const DEFAULT_TTFT: Duration = Duration::from_secs(30);
+const DEFAULT_IDLE: Duration = Duration::from_secs(60);
+/// More than any provider's longest answer.
+const MOST_ANSWER_BYTES: usize = 64 << 20;
+/// An error's words are needed, not its page.
+const MOST_ERROR_BYTES: usize = 256 << 10;
+
+/// Everything one attempt needs.
+pub(super) struct Attempt<'a> {
+    pub job: &'a Job,
+    pub step: &'a Step,
+    pub described: &'a Model,
+    pub provider: &'a Provider,
+    /// When the request's time is up.
+    pub deadline: Instant,
+    /// Whether the plan's `hold` concerns this step.
+    pub held: bool,
+}
+
+/// What came of an attempt that did not fail.
+pub(super) struct Opened {
+    pub headers: HeaderMap,
+    pub losses: Vec<Loss>,
+    pub content: OpenedContent,
+    /// What the step's condition can look at; `None` where it has none.
+    pub checked: Option<Answer>,
+}
+
+pub(super) enum OpenedContent {
+    Whole { body: Bytes, answer: Answer },
+    Stream(Box<Forward>),
+}
+
+impl Attempt<'_> {
+    /// Makes the attempt, up to the point where its answer is complete, or its stream has been
+    /// held back for long enough to be committed.
+    pub async fn run(&self, record: &mut Record) -> Result<Opened, UpstreamError> {
+        let timeouts = self.step.settings.timeouts;
+        let limit = timeouts
+            .attempt
+            .map_or(self.deadline, |attempt| self.deadline.min(Instant::now() + attempt));
+        let shape = self.job.request.shape();
+        let probabilities =
+            self.step.escalate.as_ref().is_some_and(|cond| edits::asks_for_probabilities(cond));
+        let edits = edits::edits(self.described, &self.step.settings, shape, probabilities);
+        let encoded = self.job.request.encode(&edits, self.provider.quirks());
+        record.sent(&encoded.losses);
+
+        let client = self
+            .job
+            .endpoints
+            .client(timeouts.connect.unwrap_or_else(|| self.provider.connect_timeout()))
+            .map_err(transport)?;
+        let call = Call::Chat { model: upstream_name(self.described) };
+        let sending = client.send(self.provider, call, encoded.body, &self.job.headers);
+        let default = if shape.stream { DEFAULT_HEADERS_STREAM } else { DEFAULT_HEADERS_WHOLE };
+        let clock = timeouts.headers.unwrap_or(default);
+        let response =
+            within(clock, limit, "no answer began", sending).await?.map_err(transport)?;
+        record.headers(response.status.as_u16());
+        if !response.status.is_success() {
+            return Err(self.error_answer(response, limit).await);
+        }
+        let headers = response.headers.clone();
+        let is_events = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let (content, checked) = match (shape.stream, is_events) {
+            (false, false) => self.whole(response, limit, record, edits.logprobs).await?,
+            (true, true) => self.stream(response, limit, timeouts, record, edits.logprobs).await?,
+            (true, false) => self.whole_as_stream(response, limit, record).await?,
+            (false, true) => {
+                return Err(UpstreamError::invalid(
+                    "unexpected_stream",
+                    "the provider sent a stream that nobody asked for",
+                ));
+            }
+        };
+        Ok(Opened { headers, losses: encoded.losses, content, checked })
+    }
+
+    async fn error_answer(&self, response: Response, limit: Instant) -> UpstreamError {
+        let (status, headers) = (response.status.as_u16(), response.headers.clone());
+        let body =
+            within(DEFAULT_IDLE, limit, "the error broke off", response.read(MOST_ERROR_BYTES));
+        let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
+        UpstreamError::from_response(status, &headers, &body, SystemTime::now())
+    }
+
+    async fn read_whole(
+        &self,
+        response: Response,
+        limit: Instant,
+        record: &mut Record,
+    ) -> Result<(Bytes, Answer), UpstreamError> {
+        let headers = response.headers.clone();
+        let reading = response.read(MOST_ANSWER_BYTES);
+        let body = within_limit(limit, "the answer did not end", reading).await?;
+        let body = body.map_err(transport)?;
+        if crate::dialect::error::is_html(&headers, &body) {
+            return Err(UpstreamError::invalid(
+                "html_page",
+                "the provider sent a web page instead of an answer",
+            ));
+        }
+        let answer = openai_chat::answer::read(&body, self.provider.quirks())?;
+        if let Some(error) = &answer.error {
+            return Err(error.clone());
+        }
+        record.first_token();
+        Ok((body, answer))
+    }
+
+    async fn whole(
+        &self,
+        response: Response,
+        limit: Instant,
+        record: &mut Record,
+        strip_logprobs: bool,
+    ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
+        let (mut body, answer) = self.read_whole(response, limit, record).await?;
+        if strip_logprobs {
+            body = openai_chat::answer::without_logprobs(&body).unwrap_or(body);
+        }
+        let checked = self.step.escalate.is_some().then(|| answer.clone());
+        Ok((OpenedContent::Whole { body, answer }, checked))
+    }
+
+    /// Some answer a request for a stream with a whole answer, or with an error under status 200.
+    async fn whole_as_stream(
+        &self,
+        response: Response,
+        limit: Instant,
+        record: &mut Record,
+    ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
+        let (body, answer) = self.read_whole(response, limit, record).await?;
+        let events = openai_chat::assemble::replay(&body, true).map_err(|error| {
+            UpstreamError::invalid("invalid_json", format!("the answer cannot be read: {error}"))
+        })?;
+        let mut machine = Stream::new(*self.provider.quirks());
+        let held: Vec<Event> = events.into_iter().flat_map(|event| machine.push(event)).collect();
+        let checked = self.step.escalate.is_some().then_some(answer);
+        Ok((OpenedContent::Stream(self.forward(held, machine, None, false)), checked))
+    }
+
+    async fn stream(
+        &self,
+        mut response: Response,
+        limit: Instant,
+        timeouts: Timeouts,
+        record: &mut Record,
+        strip_logprobs: bool,
+    ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
+        let mut machine = Stream::new(*self.provider.quirks());
+        let mut held: Vec<Event> = Vec::new();
+        let hold = if self.held { self.job.plan.hold } else { Hold::None };
+        let idle = timeouts.idle.unwrap_or(DEFAULT_IDLE);
+        let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);
+        let started = Instant::now();
+        let mut first_token = false;
+        let mut ended = false;
+        while !ended && !self.held_enough(hold, first_token, &machine, started) {
+            // Signs of life (comments) must not put off the clock for the first token.
+            let clock = if first_token {
+                idle
+            } else {
+                (started + ttft).saturating_duration_since(Instant::now())
+            };
+            let patience = match hold {
+                Hold::For(time) if first_token => {
+                    clock.min((started + time).saturating_duration_since(Instant::now()))
+                }
+                _ => clock,
+            };
+            let what = if first_token { "the stream stalled" } else { "no first token came" };
+            let chunk = match within(patience, limit, what, response.chunk()).await {
+                // The time to hold back is over, which is no fault of the stream's.
+                Err(_) if patience < clock && Instant::now() < limit => break,
+                outcome => outcome?.map_err(transport)?,
+            };
+            let events = match chunk {
+                Some(chunk) => machine.push(chunk),
+                None => {
+                    ended = true;
+                    machine.last_event().into_iter().collect()
+                }
+            };
+            for event in events {
+                match &event.kind {
+                    EventKind::Error(error) => return Err((**error).clone()),
+                    EventKind::Delta(seen)
+                        if !first_token && (seen.content() || seen.finish.is_some()) =>
+                    {
+                        first_token = true;
+                        record.first_token();
+                    }
+                    _ => {}
+                }
+                held.push(event);
+            }
+            if machine.is_complete()
+                && matches!(held.last(), Some(Event { kind: EventKind::Done, .. }))
+            {
+                ended = true;
+            }
+        }
+        if ended && !machine.is_complete() {
+            return Err(match machine.finish() {
+                Err(StreamEnd::Failed(error, _)) => *error,
+                _ => UpstreamError::invalid("truncated", "the stream broke off before its end"),
+            });
+        }
+        let checked = self.step.escalate.is_some().then(|| machine.answer().clone());
+        let tail = (!ended).then_some(Tail { response, idle, limit });
+        Ok((OpenedContent::Stream(self.forward(held, machine, tail, strip_logprobs)), checked))
+    }
+
+    fn held_enough(
+        &self,
+        hold: Hold,
+        first_token: bool,
+        machine: &Stream,
+        started: Instant,
+    ) -> bool {
+        first_token
+            && match hold {
+                Hold::None => true,
+                Hold::Full => false,
+                Hold::For(time) => started.elapsed() >= time,
+                Hold::Tokens(count) => machine
+                    .answer()
+                    .primary()
+                    .is_some_and(|choice| tokens::estimate(&choice.text) >= count),
+            }
+    }
+
+    fn forward(
+        &self,
+        held: Vec<Event>,
+        machine: Stream,
+        tail: Option<Tail>,
+        strip_logprobs: bool,
+    ) -> Box<Forward> {
+        let wants_usage = self.job.request.shape().include_usage;
+        Box::new(Forward::new(held, machine, tail, wants_usage, strip_logprobs))
+    }
+}
+
+/// Waits no longer than the clock, nor past the limit.
+pub(super) async fn within<T>(
+    clock: Duration,
+    limit: Instant,
+    what: &str,
+    future: impl Future<Output = T>,
+) -> Result<T, UpstreamError> {
+    let at = limit.min(Instant::now() + clock);
+    tokio::time::timeout_at(at, future).await.map_err(|_| {
+        if Instant::now() >= limit {
+            timed_out(&format!("{what} before the time for it was up"))
+        } else {
+            timed_out(&format!("{what} within {clock:?}"))
+        }
+    })
+}
+
+async fn within_limit<T>(
+    limit: Instant,
+    what: &str,
+    future: impl Future<Output = T>,
+) -> Result<T, UpstreamError> {
+    tokio::time::timeout_at(limit, future)
+        .await
+        .map_err(|_| timed_out(&format!("{what} before the time for it was up")))
+}
+
+pub(super) fn transport(error: TransportError) -> UpstreamError {
+    let code = match error.class {
+        ErrorClass::Connect => "connect",
+        ErrorClass::Timeout => "timeout",
+        _ => "broken_connection",
+    };
+    UpstreamError {
+        class: error.class,
+        status: 0,
+        code: code.into(),
+        message: error.what,
+        retry_after: None,
+        param: None,
+    }
+}

@@ -1,0 +1,254 @@
+//! Behind the commit point: passing a stream on, event by event, to an honest end.
+//!
+//! There is no task and no queue between provider and client: the next event is read when the
+//! client can take it, and dropping [`Forward`] (the client went away) drops the connection to the
+//! provider with it and settles what was used.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::attempt::{transport, within};
+use super::health::InFlight;
+use super::outcome::Record;
+use super::spending;
+use crate::catalog::{Pieces, cost, model::Prices};
+use crate::dialect::openai_chat::answer::without_logprobs;
+use crate::dialect::openai_chat::stream::{Event, EventKind};
+use crate::dialect::openai_chat::{ClientError, Stream};
+use crate::dialect::{Answer, UpstreamError};
+use crate::facts::RequestFacts;
+use crate::provider::Response;
+use crate::units::NanoDollars;
+
+/// What is still to come from the provider.
+pub(super) struct Tail {
+    pub response: Response,
+    /// The longest pause between two chunks.
+    pub idle: Duration,
+    /// When the time is up.
+    pub limit: Instant,
+}
+
+/// What is written down when the stream ends, however it does.
+pub(super) struct Settlement {
+    pub record: Record,
+    pub in_flight: InFlight,
+    pub prices: Option<Prices>,
+    pub facts: Arc<RequestFacts>,
+}
+
+/// A stream from its commit point on.
+pub struct Forward {
+    head: VecDeque<Event>,
+    machine: Stream,
+    tail: Option<Tail>,
+    wants_usage: bool,
+    strip_logprobs: bool,
+    /// Text that goes in front of the end: the decision, the cost.
+    epilogue: Option<Box<dyn FnOnce(&Answer, Option<NanoDollars>) -> Bytes + Send>>,
+    settlement: Option<Settlement>,
+    rejected: bool,
+    ended: bool,
+    /// The collected payloads, where the whole answer is wanted afterwards.
+    collected: Option<Vec<Bytes>>,
+}
+
+impl Forward {
+    pub(super) fn new(
+        held: Vec<Event>,
+        machine: Stream,
+        tail: Option<Tail>,
+        wants_usage: bool,
+        strip_logprobs: bool,
+    ) -> Forward {
+        Forward {
+            head: held.into(),
+            machine,
+            tail,
+            wants_usage,
+            strip_logprobs,
+            epilogue: None,
+            settlement: None,
+            rejected: false,
+            ended: false,
+            collected: None,
+        }
+    }
+
+    pub(super) fn settle_with(&mut self, settlement: Settlement, rejected: bool) {
+        self.settlement = Some(settlement);
+        self.rejected = rejected;
+        if self.is_complete() {
+            self.settle(Ending::Complete);
+        }
+    }
+
+    /// What has come so far.
+    pub fn answer(&self) -> &Answer {
+        self.machine.answer()
+    }
+
+    /// Whether the provider has sent everything.
+    pub fn is_complete(&self) -> bool {
+        self.tail.is_none()
+    }
+
+    /// Makes a piece of the stream that is sent right before its end.
+    pub fn with_epilogue(
+        &mut self,
+        epilogue: impl FnOnce(&Answer, Option<NanoDollars>) -> Bytes + Send + 'static,
+    ) {
+        self.epilogue = Some(Box::new(epilogue));
+    }
+
+    /// Keeps the payloads, so that [`Forward::take_collected`] can give the whole answer.
+    pub fn collect(&mut self) {
+        self.collected = Some(Vec::new());
+    }
+
+    /// The payloads of a stream that ended well; `None` for every other.
+    pub fn take_collected(&mut self) -> Option<Vec<Bytes>> {
+        let complete = self.ended && self.machine.is_complete();
+        self.collected.take().filter(|_| complete)
+    }
+
+    /// The next bytes for the client; `None` at the end. `request_id` is for the error event that a
+    /// broken stream ends with.
+    pub async fn next(&mut self, request_id: &str) -> Option<Bytes> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            if let Some(event) = self.head.pop_front() {
+                if let Some(bytes) = self.emit(event, request_id) {
+                    return Some(bytes);
+                }
+                continue;
+            }
+            let Some(tail) = &mut self.tail else {
+                // The provider has said all; some never say `[DONE]`, our clients expect it.
+                return Some(self.finish());
+            };
+            let reading =
+                within(tail.idle, tail.limit, "the stream stalled", tail.response.chunk());
+            match reading.await.and_then(|chunk| chunk.map_err(transport)) {
+                Ok(Some(chunk)) => self.head.extend(self.machine.push(chunk)),
+                Ok(None) => {
+                    self.head.extend(self.machine.last_event());
+                    self.tail = None;
+                    if self.head.is_empty() && !self.machine.is_complete() {
+                        return Some(self.break_off(&truncated(), request_id));
+                    }
+                }
+                Err(error) => return Some(self.break_off(&error, request_id)),
+            }
+        }
+    }
+
+    fn emit(&mut self, event: Event, request_id: &str) -> Option<Bytes> {
+        match &event.kind {
+            EventKind::Done => return Some(self.finish()),
+            EventKind::Error(error) => {
+                let error = (**error).clone();
+                return Some(self.break_off(&error, request_id));
+            }
+            EventKind::Usage | EventKind::Delta(_) | EventKind::Other => {
+                if let Some(collected) = &mut self.collected {
+                    collected.push(event.data.clone());
+                }
+            }
+            EventKind::Comment => {}
+        }
+        let last = self.tail.is_none() && self.head.is_empty();
+        if last && !self.machine.is_complete() {
+            // The event itself is whole; what is missing is the end behind it.
+            self.head.push_back(Event {
+                raw: Bytes::new(),
+                data: Bytes::new(),
+                kind: EventKind::Error(Box::new(truncated())),
+            });
+        }
+        if event.kind == EventKind::Usage && !self.wants_usage {
+            return None;
+        }
+        if self.strip_logprobs && !event.data.is_empty() {
+            let data = without_logprobs(&event.data).unwrap_or(event.data);
+            return Some([b"data: ", &*data, b"\n\n"].concat().into());
+        }
+        (!event.raw.is_empty()).then_some(event.raw)
+    }
+
+    /// The end as it should be: what is to be said before it, then the marker.
+    fn finish(&mut self) -> Bytes {
+        if !self.machine.is_complete() {
+            return self.break_off(&truncated(), "");
+        }
+        self.ended = true;
+        self.tail = None;
+        let cost = self.settle(Ending::Complete);
+        let epilogue = self.epilogue.take().map(|write| write(self.machine.answer(), cost));
+        [&*epilogue.unwrap_or_default(), b"data: [DONE]\n\n"].concat().into()
+    }
+
+    /// The end of a stream that went wrong: an error event, and no marker of a good end.
+    fn break_off(&mut self, error: &UpstreamError, request_id: &str) -> Bytes {
+        self.ended = true;
+        self.tail = None;
+        self.collected = None;
+        self.settle(Ending::Broken(error));
+        let message = format!("the answer broke off: {}", crate::telemetry::redact(&error.message));
+        ClientError {
+            message: &message,
+            kind: "server_error",
+            param: None,
+            code: match error.class {
+                crate::error_class::ErrorClass::Timeout => "upstream_stalled",
+                _ => "upstream_truncated",
+            },
+            request_id,
+        }
+        .event()
+    }
+
+    fn settle(&mut self, ending: Ending<'_>) -> Option<NanoDollars> {
+        let settlement = self.settlement.take()?;
+        let answer = spending::with_usage(self.machine.answer().clone(), &settlement.facts);
+        let images = settlement.facts.inputs().shape.images;
+        let prices = settlement.prices.as_ref();
+        let cost = prices.map(|prices| cost(prices, &answer.usage, Pieces { images, requests: 1 }));
+        let record = &settlement.record;
+        match ending {
+            Ending::Complete => {
+                record.answered(&answer, cost, !self.rejected);
+                settlement.in_flight.answered(record.ttft(), record.elapsed());
+            }
+            Ending::Broken(error) => {
+                record.broken(error, &answer, cost);
+                settlement.in_flight.failed(error);
+            }
+            Ending::ClientGone => record.canceled(&answer, cost),
+        }
+        cost
+    }
+}
+
+/// How a stream ended.
+enum Ending<'a> {
+    Complete,
+    Broken(&'a UpstreamError),
+    ClientGone,
+}
+
+fn truncated() -> UpstreamError {
+    UpstreamError::invalid("truncated", "the provider's stream ended before its end")
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.settle(Ending::ClientGone);
+    }
+}

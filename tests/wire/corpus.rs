@@ -1,0 +1,68 @@
+//! Finding and loading the recordings.
+
+use std::path::PathBuf;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+/// One recorded exchange.
+pub struct Exchange {
+    pub id: String,
+    pub provider: String,
+    pub request: Option<Value>,
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+pub enum Body {
+    Json(Value),
+    Sse(String),
+}
+
+/// The exchanges of these wire formats; nothing where there are no recordings on this machine.
+pub fn load(apis: &[&str]) -> Option<Vec<Exchange>> {
+    let root = match std::env::var_os("POINTSMAN_WIRE") {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/wire"),
+    };
+    let index = match std::fs::read(root.join("index.json")) {
+        Ok(index) => index,
+        Err(error) => {
+            let message = format!(
+                "no recorded traffic in {} ({error}); POINTSMAN_WIRE says where it is",
+                root.display()
+            );
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
+            println!("skipped: {message}");
+            return None;
+        }
+    };
+    let index: Vec<Value> = serde_json::from_slice(&index).unwrap();
+    let wanted = index.iter().filter(|row| apis.contains(&row["api"].as_str().unwrap()));
+    Some(wanted.map(|row| exchange(&root, row)).collect())
+}
+
+fn exchange(root: &std::path::Path, row: &Value) -> Exchange {
+    let file = std::fs::read(root.join(row["file"].as_str().unwrap())).unwrap();
+    let it: Value = serde_json::from_slice(&file).unwrap();
+    let response = &it["response"];
+    let body = &response["body"];
+    let mut headers = HeaderMap::new();
+    for (name, value) in response["headers"].as_object().unwrap() {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.insert(name, HeaderValue::from_str(value.as_str().unwrap()).unwrap());
+    }
+    Exchange {
+        id: it["id"].as_str().unwrap().to_owned(),
+        provider: it["provider"].as_str().unwrap().to_owned(),
+        request: Some(it["request"]["body"].clone()).filter(Value::is_object),
+        status: u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
+        headers,
+        body: match response["kind"].as_str().unwrap() {
+            "json" => Body::Json(body.clone()),
+            "sse" => Body::Sse(body.as_str().unwrap().to_owned()),
+            kind => panic!("{}: a {kind} body", it["id"]),
+        },
+    }
+}
