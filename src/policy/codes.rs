@@ -124,7 +124,7 @@ pages! {
          in a `.yaml` file.",
         "timeout: total 30s",
         "timeout total 30s";
-    IF_THEN = "P0022", "a word of another language",
+    OTHER_LANGUAGE = "P0022", "a word or sign of another language",
         "Rules are statements with a condition, not branches of a program: `route NAME when \
          CONDITION -> TARGET`, and the first that matches wins. Models are chosen with `where`, \
          requests with `when`.",
