@@ -59,7 +59,8 @@ impl Attempt<'_> {
     /// Makes the attempt, up to the point where its answer is complete, or its stream has been
     /// held back for long enough to be committed.
     pub async fn run(&self, record: &mut Record) -> Result<Opened, UpstreamError> {
-        let timeouts = self.step.settings.timeouts;
+        let said = self.step.settings.timeouts;
+        let timeouts = said.or(self.job.clocks);
         let limit = timeouts
             .attempt
             .map_or(self.deadline, |attempt| self.deadline.min(Instant::now() + attempt));
@@ -73,7 +74,7 @@ impl Attempt<'_> {
         let client = self
             .job
             .endpoints
-            .client(timeouts.connect.unwrap_or_else(|| self.provider.connect_timeout()))
+            .client(said.connect.unwrap_or_else(|| self.provider.connect_timeout()))
             .map_err(transport)?;
         let call = Call::Chat { model: upstream_name(self.described) };
         let sending = client.send(self.provider, call, encoded.body, &self.job.headers);

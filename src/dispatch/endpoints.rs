@@ -4,32 +4,76 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::ids::ProviderId;
 use crate::provider::client::ClientSettings;
 use crate::provider::{Client, Provider, TransportError};
 
 /// Everybody who can be asked.
 pub struct Endpoints {
-    providers: HashMap<ProviderId, Provider>,
+    endpoints: HashMap<ProviderId, Endpoint>,
     clients: Clients,
 }
 
+/// One provider with all its keys.
+pub struct Endpoint {
+    /// The same provider, once per key.
+    keys: Vec<(Provider, Mutex<Option<Instant>>)>,
+}
+
+impl Endpoint {
+    /// The provider with the first key that is not put aside, and that key's number; with the
+    /// first key of all where every one is.
+    pub(super) fn pick(&self) -> (usize, &Provider) {
+        let now = Instant::now();
+        let fit = self.keys.iter().position(|(_, aside)| {
+            aside.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|until| until <= now)
+        });
+        let index = fit.unwrap_or(0);
+        (index, &self.keys[index].0)
+    }
+
+    /// Puts a key aside for a while; says whether another one can be used meanwhile.
+    pub(super) fn put_aside(&self, key: usize, time: Duration) -> bool {
+        let mut aside = self.keys[key].1.lock().unwrap_or_else(PoisonError::into_inner);
+        *aside = Some(Instant::now() + time);
+        drop(aside);
+        self.keys.len() > 1 && self.pick().0 != key && {
+            let (next, _) = self.pick();
+            let aside = self.keys[next].1.lock().unwrap_or_else(PoisonError::into_inner);
+            aside.is_none_or(|until| until <= Instant::now())
+        }
+    }
+}
+
 impl Endpoints {
-    /// These providers, reached through these clients.
+    /// These providers, reached through these clients. Several of one id are one provider with
+    /// several keys.
     pub fn new(providers: Vec<Provider>, clients: Clients) -> Endpoints {
-        let providers =
-            providers.into_iter().map(|provider| (provider.id().clone(), provider)).collect();
-        Endpoints { providers, clients }
+        let mut endpoints: HashMap<ProviderId, Endpoint> = HashMap::new();
+        for provider in providers {
+            let endpoint = endpoints
+                .entry(provider.id().clone())
+                .or_insert_with(|| Endpoint { keys: Vec::new() });
+            endpoint.keys.push((provider, Mutex::new(None)));
+        }
+        Endpoints { endpoints, clients }
     }
 
     /// The provider with this id, if it is configured.
-    pub fn provider(&self, id: &ProviderId) -> Option<&Provider> {
-        self.providers.get(id)
+    pub(super) fn endpoint(&self, id: &ProviderId) -> Option<&Endpoint> {
+        self.endpoints.get(id)
+    }
+
+    /// Whether the provider is configured.
+    pub fn has(&self, id: &ProviderId) -> bool {
+        self.endpoints.contains_key(id)
     }
 
     /// Their ids.
     pub fn ids(&self) -> impl Iterator<Item = &ProviderId> {
-        self.providers.keys()
+        self.endpoints.keys()
     }
 
     /// The client whose connections are made within this time.

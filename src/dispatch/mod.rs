@@ -31,7 +31,8 @@ use crate::dialect::{Answer, UpstreamError};
 use crate::error_class::{ErrorClass, ErrorSet};
 use crate::facts::RequestFacts;
 use crate::policy::plan::{Plan, Step};
-use crate::policy::program::Retry;
+use crate::policy::program::{Retry, Timeouts};
+use crate::provider::Provider;
 use attempt::{Attempt, Opened};
 use outcome::AttemptFacts;
 use spending::Purse;
@@ -55,6 +56,8 @@ pub struct Job {
     pub health: Arc<Health>,
     /// Client headers that may go to the provider.
     pub headers: HeaderMap,
+    /// The clocks that hold where the policy says nothing.
+    pub clocks: Timeouts,
     /// What is tried, written down as it happens.
     pub log: Arc<Log>,
 }
@@ -112,7 +115,7 @@ pub struct Failure {
 /// When every attempt that the plan allows has failed. Dropping the future cancels what is under
 /// way.
 pub async fn run(job: Job) -> Result<Delivery, Failure> {
-    let total = job.plan.settings.timeouts.total.unwrap_or(DEFAULT_TOTAL);
+    let total = job.plan.settings.timeouts.or(job.clocks).total.unwrap_or(DEFAULT_TOTAL);
     let total = job.plan.deadline.map_or(total, |deadline| deadline.min(total));
     let climb = Climb {
         deadline: Instant::now() + total,
@@ -246,9 +249,19 @@ impl Climb<'_> {
     async fn model(&mut self, step: &Step, model: ModelIdx, served: Served) -> Tried {
         let retry = step.settings.retry;
         let mut tries = 0;
+        let provider = &self.job.catalog.models()[model.index()].provider;
+        let Some(endpoint) = self.job.endpoints.endpoint(provider) else { return Tried::Skipped };
         loop {
-            let outcome = self.attempt(step, model, served, tries).await;
+            let (key, provider) = endpoint.pick();
+            let outcome = self.attempt(step, model, provider, served, tries).await;
             let Tried::Failed(error) = &outcome else { return outcome };
+            if let Some(aside) = keys_fault(error)
+                && endpoint.put_aside(key, aside)
+                && !self.out_of_time()
+            {
+                tries += 1;
+                continue;
+            }
             let Some(wait) = self.wait_before_retry(retry, tries, error, model) else {
                 return outcome;
             };
@@ -279,7 +292,14 @@ impl Climb<'_> {
         (in_time && self.job.health.may_retry(model)).then_some(wait)
     }
 
-    async fn attempt(&mut self, step: &Step, model: ModelIdx, served: Served, tries: u32) -> Tried {
+    async fn attempt(
+        &mut self,
+        step: &Step,
+        model: ModelIdx,
+        provider: &Provider,
+        served: Served,
+        tries: u32,
+    ) -> Tried {
         let job = self.job;
         let described = &job.catalog.models()[model.index()];
         let images = job.facts.inputs().shape.images;
@@ -290,9 +310,6 @@ impl Climb<'_> {
         if self.out_of_time() {
             return Tried::Failed(timed_out("the request's time is used up"));
         }
-        let Some(provider) = job.endpoints.provider(&described.provider) else {
-            return Tried::Skipped;
-        };
         let mut record = job.log.begin(model, &step.name, tries);
         let attempt = Attempt {
             job,
@@ -364,6 +381,15 @@ impl Climb<'_> {
                 if rejected { Tried::Rejected(delivery) } else { Tried::Accepted(delivery) }
             }
         }
+    }
+}
+
+/// For how long an error puts the key aside that was used; `None` if it is not about the key.
+fn keys_fault(error: &UpstreamError) -> Option<Duration> {
+    match error.class {
+        ErrorClass::Auth | ErrorClass::QuotaExhausted => Some(Duration::from_secs(60)),
+        ErrorClass::RateLimited => Some(error.retry_after.unwrap_or(Duration::from_secs(1))),
+        _ => None,
     }
 }
 

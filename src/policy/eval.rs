@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::cond::Operand;
-use super::models::LiveModel;
+use super::models::{LiveModel, duration};
 use super::plan::{
     ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal, RemovedBy,
     Step,
@@ -56,6 +56,54 @@ impl Listener for Vec<Removal> {
     }
 }
 
+/// The facts of a request with the live figures that a policy may ask for laid over them.
+pub struct WithLive<'a> {
+    /// The request's own.
+    pub facts: &'a dyn Facts,
+    /// How the models are doing.
+    pub live: &'a Live,
+    /// Whose pools are meant.
+    pub program: &'a Program,
+}
+
+impl Facts for WithLive<'_> {
+    fn now(&self) -> jiff::Timestamp {
+        self.facts.now()
+    }
+
+    fn get(&self, attr: &AttrRef) -> Value<'_> {
+        let index = attr.index.as_deref().unwrap_or_default();
+        let model = || {
+            let id = crate::ids::ModelId::new(index);
+            self.program.catalog.get(&id).map(|model| self.live.model(model))
+        };
+        let of_model = |read: fn(&crate::catalog::live::ModelLive) -> Value<'static>| {
+            model().map_or(Value::Absent, read)
+        };
+        match attr.attr {
+            Attr::PoolHealthy => {
+                let pool = self.program.pools.iter().find(|pool| *pool.name == *index);
+                let healthy = pool.map_or(0, |pool| {
+                    let members = pool.members.iter();
+                    members.filter(|member| self.live.model(member.model).available).count()
+                });
+                Value::Int(i64::try_from(healthy).unwrap_or(i64::MAX))
+            }
+            Attr::ModelAvailable => of_model(|model| Value::Bool(model.available)),
+            Attr::ModelTtftP50 => of_model(|model| duration(model.ttft.p50)),
+            Attr::ModelTtftP95 => of_model(|model| duration(model.ttft.p95)),
+            Attr::ModelLatencyP50 => of_model(|model| duration(model.latency.p50)),
+            Attr::ModelLatencyP95 => of_model(|model| duration(model.latency.p95)),
+            Attr::ModelErrorRate => of_model(|model| Value::Int(model.error_rate.0.into())),
+            Attr::ModelInflight => of_model(|model| Value::Int(model.inflight.into())),
+            Attr::RouterInflight => Value::Int(self.live.router_inflight.into()),
+            Attr::RouterQueue => Value::Int(self.live.router_queue.into()),
+            Attr::RouterDegraded => Value::Bool(self.live.degraded),
+            _ => self.facts.get(attr),
+        }
+    }
+}
+
 /// Decides one request.
 pub fn decide(program: &Program, situation: &Situation<'_>) -> Decision {
     match decide_listening(program, situation, &mut ()) {
@@ -79,7 +127,8 @@ pub fn decide_listening(
     situation: &Situation<'_>,
     listener: &mut dyn Listener,
 ) -> Decision {
-    let matches = program.table.decide(situation.facts);
+    let with_live = WithLive { facts: situation.facts, live: situation.live, program };
+    let matches = program.table.decide(&with_live);
     let (denies, requires) = (program.denies.len(), program.requires.len());
     let mut filters: SmallVec<[&Require; 4]> = SmallVec::new();
     let mut tunes: SmallVec<[&Settings; 4]> = SmallVec::new();
@@ -164,6 +213,7 @@ struct Needs {
     max_output: Option<Tokens>,
     bytes: u64,
     images: u32,
+    n: u64,
 }
 
 impl Needs {
@@ -187,6 +237,7 @@ impl Needs {
             },
             bytes: count(Attr::RequestBytes),
             images: u32::try_from(count(Attr::RequestImages)).unwrap_or(u32::MAX),
+            n: count(Attr::RequestN).max(1),
         }
     }
 
@@ -544,7 +595,9 @@ impl Builder<'_> {
     }
 
     fn worst_case(&self, model: &Model, settings: &Settings) -> Option<NanoDollars> {
-        worst_case(model, self.input_tokens(), self.needs.images, self.output_limit(settings))
+        let limit = self.output_limit(settings);
+        let worst = worst_case(model, self.input_tokens(), self.needs.images, limit)?;
+        Some(NanoDollars(worst.0.saturating_mul(self.needs.n)))
     }
 
     fn order(&self, models: &mut Candidates, pick: Pick, settings: &Settings) {

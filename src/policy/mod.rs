@@ -15,6 +15,7 @@ pub mod schedule;
 pub mod schema;
 pub mod syntax;
 pub mod table;
+pub mod trace;
 pub mod value;
 
 use std::sync::Arc;

@@ -21,6 +21,8 @@ pub struct Program {
     pub generation: Generation,
     /// The file it came from, as people know it.
     pub file: Arc<str>,
+    /// Its text; spans point into it.
+    pub source: Arc<str>,
     /// The models it speaks of.
     pub catalog: Arc<Catalog>,
     /// All conditions of `denies`, `requires`, `tunes` (in this order) and `routes`.

@@ -108,7 +108,7 @@ impl Client {
                 format!("the provider `{}` has no address: it runs in this process", provider.id());
             return Err(TransportError { class: ErrorClass::Connect, what });
         };
-        headers.extend(allowed_up(extra));
+        headers.extend(allowed_up(extra, provider.entry().passes));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let request = if body.is_empty() {
             self.http.get(url)
@@ -167,8 +167,14 @@ impl Response {
     }
 }
 
-fn allowed_up(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let ours = headers.iter().filter(|(name, _)| UP.contains(&name.as_str()));
+fn allowed_up<'h>(
+    headers: &'h HeaderMap,
+    passes: &'static [&'static str],
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'h {
+    let ours = headers.iter().filter(|(name, _)| {
+        let name = name.as_str();
+        UP.contains(&name) || passes.iter().any(|prefix| name.starts_with(prefix))
+    });
     ours.map(|(name, value)| (name.clone(), value.clone()))
 }
 

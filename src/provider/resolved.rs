@@ -110,7 +110,7 @@ impl Provider {
     ) -> Result<Option<Provider>, ProviderError> {
         let id = settings.id.clone().unwrap_or_else(|| ProviderId::new(entry.id));
         let connect_timeout = settings.connect_timeout.unwrap_or(Duration::from_secs(2));
-        if entry.place == Place::BuiltIn {
+        if entry.place == Place::BuiltIn && settings.base_url.is_none() {
             return Ok(Some(Provider { id, entry, bound: None, connect_timeout }));
         }
         let fail = |what: String| Err(ProviderError { provider: id.to_string(), what });
@@ -123,7 +123,7 @@ impl Provider {
             .or_else(|| entry.key_env.iter().find_map(|name| env(name)).map(SecretString::from));
         let missing = match entry.place {
             // A local server that nobody mentions is not there.
-            Place::Local => !wanted && credential.is_none(),
+            Place::Local | Place::BuiltIn => !wanted && credential.is_none(),
             _ => credential.is_none(),
         };
         let base = settings.base_url.or(base_from_env).or(entry.base_url.map(str::to_owned));

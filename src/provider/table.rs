@@ -25,6 +25,8 @@ pub struct Entry {
     pub paths: Paths,
     /// How it departs from the dialect.
     pub quirks: Quirks,
+    /// Client headers with these beginnings are passed on.
+    pub passes: &'static [&'static str],
     /// Where it runs.
     pub place: Place,
 }
@@ -72,6 +74,7 @@ const CLOUD: Entry = Entry {
     auth: Auth::Bearer,
     paths: Paths::OpenAi,
     quirks: Quirks::NONE,
+    passes: &[],
     place: Place::Cloud,
 };
 
@@ -386,6 +389,8 @@ pub const PROVIDERS: &[Entry] = &[
         id: "sim",
         name: "built-in simulator",
         auth: Auth::Optional,
+        // Faults and latencies on demand.
+        passes: &["x-sim-"],
         place: Place::BuiltIn,
         ..CLOUD
     },

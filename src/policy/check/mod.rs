@@ -160,6 +160,7 @@ impl<'a> Checker<'a> {
             name: name.clone(),
             generation,
             file: file.into(),
+            source: self.text.into(),
             catalog,
             table,
             denies,
