@@ -1,1 +1,76 @@
-//! (being built)
+//! The command line: one file per command, no logic of its own.
+//!
+//! Exit codes: 0 done; 1 the thing looked at has faults; 2 the command could not be carried out.
+
+mod check;
+mod demo;
+mod explain;
+mod fmt;
+mod models;
+mod output;
+mod schema;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything went well.
+pub const DONE: u8 = 0;
+/// What was looked at has faults.
+pub const FAULTS: u8 = 1;
+/// The command could not be carried out.
+pub const FAILED: u8 = 2;
+
+/// One gateway for every LLM provider, and a routing policy that people can read, test and prove.
+#[derive(Debug, Parser)]
+#[command(name = "pointsman", version, about, long_about = None, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 the thing looked at has faults, 2 could not be carried \
+out.\nStart with `pointsman demo`: it needs no key and no configuration.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::Args),
+    /// Run it with the built-in provider and an example policy: no key, no configuration.
+    Demo(demo::Args),
+    /// Check policies, and say all that is wrong with them.
+    Check(check::Args),
+    /// Say why a request goes where it goes; or what a code like P2003 means.
+    Explain(explain::Args),
+    /// List the models of the catalogue.
+    Models(models::Args),
+    /// List the attributes that policies can look at.
+    Schema(schema::Args),
+    /// Lay policies out in the one canonical way.
+    Fmt(fmt::Args),
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let code = match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
+    };
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -71,6 +71,11 @@ impl Endpoints {
         self.endpoints.contains_key(id)
     }
 
+    /// The HTTP clients, to be taken over by the next generation.
+    pub fn clients(&self) -> Clients {
+        self.clients.clone()
+    }
+
     /// Their ids.
     pub fn ids(&self) -> impl Iterator<Item = &ProviderId> {
         self.endpoints.keys()

@@ -1,6 +1,42 @@
 //! What clients talk to: connections, keys, handlers.
+//!
+//! `accept` takes connections, `intake` reads and decides a request, `chat` answers it, `pages` are
+//! the small endpoints; `world` is what a configuration comes to, `serve` keeps it all running.
 
 pub mod accept;
 pub mod auth;
+mod chat;
+mod decisions;
+mod error;
 pub mod headers;
+mod intake;
+mod pages;
 pub mod reload;
+pub mod serve;
+mod state;
+mod traffic;
+pub mod world;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+pub use error::ApiError;
+pub use state::Gateway;
+pub use world::World;
+
+/// All endpoints of the data listener.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(chat::chat))
+        .route("/v1/quote", post(pages::quote))
+        .route("/v1/models", get(pages::models))
+        .route("/v1/models/{*id}", get(pages::model))
+        .route("/v1/decisions/{id}", get(pages::decision))
+        .route("/healthz", get(pages::healthz))
+        .route("/readyz", get(pages::readyz))
+        .method_not_allowed_fallback(pages::wrong_method)
+        .fallback(pages::not_found)
+        .with_state(gateway)
+}

@@ -1,0 +1,292 @@
+//! From an HTTP request to a decision: who, what, which policy, which plan.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::decisions::Decided;
+use super::error::ApiError;
+use super::state::Gateway;
+use super::traffic::Counted;
+use super::world::World;
+use crate::caller::Caller;
+use crate::catalog::Lookup;
+use crate::catalog::{Catalog, ModelIdx};
+use crate::dialect::openai_chat::Request;
+use crate::dispatch::Log;
+use crate::facts::{Inputs, RequestFacts};
+use crate::ids::{PolicyName, RequestId};
+use crate::policy::diagnostic::did_you_mean;
+use crate::policy::eval::{Situation, WithLive, decide, decide_listening};
+use crate::policy::plan::{Decision, NoCandidate, Plan, RemovedBy};
+use crate::policy::program::Program;
+use crate::policy::trace::Recording;
+
+/// A request that has been read and decided.
+pub struct Decisive {
+    /// Its id.
+    pub id: RequestId,
+    /// The world it lives in.
+    pub world: Arc<World>,
+    /// Who sent it.
+    pub caller: Arc<Caller>,
+    /// As sent.
+    pub request: Arc<Request>,
+    /// What the policy could look at.
+    pub facts: Arc<RequestFacts>,
+    /// The decision, for the record.
+    pub decided: Arc<Decided>,
+    /// Counts as under way.
+    pub counted: Counted,
+}
+
+/// Reads a body, bounded.
+pub async fn read_body(
+    id: RequestId,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the request body is larger than {limit} bytes");
+        ApiError::new(id, StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+    };
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+        && encoding.as_bytes() != b"identity"
+    {
+        let message = "compressed request bodies are not read; send it without `content-encoding`";
+        return Err(ApiError::new(
+            id,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            message,
+        ));
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|len| len > limit) {
+        return Err(too_large());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => {
+            let message = "the request body broke off before its end";
+            Err(ApiError::new(id, StatusCode::BAD_REQUEST, "incomplete_body", message))
+        }
+    }
+}
+
+/// Authenticates, reads and decides a request. Nothing has been sent anywhere when this returns.
+pub async fn decide_request(
+    gateway: &Gateway,
+    id: RequestId,
+    path: &str,
+    peer: Option<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Decisive, ApiError> {
+    let world = gateway.world.load_full();
+    let caller = authenticate(&world, id, &headers)?;
+    let body = read_body(id, &headers, body, gateway.body_limit).await?;
+    let request = Request::read(body).map_err(|error| ApiError::of_read(id, error))?;
+    let request = Arc::new(request);
+
+    let program = program_for(&world, id, &request.shape().model)?;
+    let now = jiff::Timestamp::now();
+    let (counted, rates) = gateway.traffic.count(&caller.key, now.as_second());
+    let session = headers.get("x-pointsman-session").and_then(|value| value.to_str().ok());
+    let session_model = session.and_then(|session| {
+        gateway.sessions.get(&(caller.tenant.to_string(), session.to_owned()))
+    });
+    let facts = Arc::new(RequestFacts::new(Inputs {
+        id,
+        shape: request.shape().clone(),
+        body: request.body().clone(),
+        path: path.to_owned(),
+        headers,
+        client_ip: peer.map(|peer| peer.ip()),
+        caller: caller.clone(),
+        now,
+        rates,
+        session_model,
+        catalog: world.catalog.clone(),
+        enabled: world.enabled.clone(),
+    }));
+    let decided = Arc::new(decide_with(gateway, &world, program, &facts, &request));
+    gateway.decisions.remember(id, decided.clone());
+    Ok(Decisive { id, world, caller, request, facts, decided, counted })
+}
+
+/// Who sent it.
+pub fn authenticate(
+    world: &World,
+    id: RequestId,
+    headers: &HeaderMap,
+) -> Result<Arc<Caller>, ApiError> {
+    world.keyring.authenticate(headers).map_err(|error| {
+        ApiError::new(id, StatusCode::UNAUTHORIZED, error.code(), error.to_string())
+    })
+}
+
+/// `auto/NAME` is decided by the policy with that name, everything else by the default one.
+fn program_for(world: &World, id: RequestId, model: &str) -> Result<Arc<Program>, ApiError> {
+    let name = match model.strip_prefix("auto/") {
+        Some(name) => PolicyName::new(name),
+        None => world.default_policy.clone(),
+    };
+    world.policies.get(&name).cloned().ok_or_else(|| {
+        let known = world.policies.keys().map(PolicyName::as_str);
+        let message = match did_you_mean(name.as_str(), known.clone()) {
+            Some(near) => format!("there is no policy `{name}`; did you mean `auto/{near}`?"),
+            None => format!(
+                "there is no policy `{name}`; there is: {}",
+                known.map(|name| format!("auto/{name}")).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        ApiError::new(id, StatusCode::NOT_FOUND, "unknown_policy", message).param("model")
+    })
+}
+
+/// The model a client named, where the catalogue knows it and it is clear which is meant.
+fn named(world: &World, model: &str) -> Option<ModelIdx> {
+    let enabled = |provider: &crate::ids::ProviderId| world.endpoints.has(provider);
+    match world.catalog.by_name(model, enabled) {
+        Lookup::Found(model) => Some(model),
+        Lookup::Ambiguous(_) | Lookup::Unknown { .. } => None,
+    }
+}
+
+fn decide_with(
+    gateway: &Gateway,
+    world: &World,
+    program: Arc<Program>,
+    facts: &RequestFacts,
+    request: &Request,
+) -> Decided {
+    let started = Instant::now();
+    let live = world.health.live();
+    let caller = facts.inputs().caller.clone();
+    let overlaid = WithLive { facts, live: &live, program: &program };
+    let recording = Recording::of(&overlaid);
+    let id = facts.inputs().id;
+    let situation = Situation {
+        facts: &recording,
+        live: &live,
+        enabled: &world.enabled,
+        allowed: &|model| caller.allows(&model.id),
+        named: named(world, &request.shape().model),
+        // The low bits of the id are random.
+        seed: id.as_u128() as u64,
+        turn: gateway.turn.fetch_add(1, Ordering::Relaxed),
+    };
+    let explain = facts.inputs().headers.get(super::headers::EXPLAIN).is_some();
+    let mut removed = Vec::new();
+    let decision = if explain {
+        match decide_listening(&program, &situation, &mut removed) {
+            Decision::NoCandidate(mut nobody) => {
+                nobody.removed.clone_from(&removed);
+                Decision::NoCandidate(nobody)
+            }
+            decision => decision,
+        }
+    } else {
+        decide(&program, &situation)
+    };
+    if let Decision::NoCandidate(nobody) = &decision {
+        removed.clone_from(&nobody.removed);
+    }
+    let took = started.elapsed();
+    let facts_asked = recording.recorded();
+    Decided {
+        tenant: caller.tenant.clone(),
+        at: facts.inputs().now,
+        requested: request.shape().model.clone(),
+        program,
+        facts: facts_asked,
+        decision,
+        removed,
+        log: Arc::new(Log::default()),
+        took,
+    }
+}
+
+impl Decisive {
+    /// The plan, or the error that stands in its place.
+    pub fn plan(&self) -> Result<&Plan, ApiError> {
+        match &self.decided.decision {
+            Decision::Plan(plan) => Ok(plan),
+            Decision::Denied(denied) => {
+                let status = StatusCode::from_u16(denied.status).unwrap_or(StatusCode::FORBIDDEN);
+                let code = if denied.over_cap { "cap_exceeded" } else { "denied_by_policy" };
+                let message = format!("{} (rule `{}`)", denied.because, denied.rule);
+                Err(ApiError::new(self.id, status, code, message))
+            }
+            Decision::NoCandidate(nobody) => Err(self.nobody(nobody)),
+            Decision::UnknownModel => Err(unknown_model(&self.world, self.id, &self.decided.requested)),
+        }
+    }
+
+    fn nobody(&self, nobody: &NoCandidate) -> ApiError {
+        let catalog = &self.world.catalog;
+        if nobody.requested && nobody.removed.iter().any(|removal| removal.by == RemovedBy::Key) {
+            let message = format!(
+                "this key may not use `{}`; ask the operator, or send `model: \"auto\"`",
+                self.decided.requested
+            );
+            return ApiError::new(self.id, StatusCode::FORBIDDEN, "model_not_allowed", message)
+                .param("model");
+        }
+        let mut reasons: Vec<String> = nobody
+            .removed
+            .iter()
+            .map(|removal| {
+                format!("{}: {}", catalog.models()[removal.model.index()].id, removal.by)
+            })
+            .collect();
+        reasons.sort();
+        reasons.dedup();
+        let more = reasons.len().saturating_sub(8);
+        reasons.truncate(8);
+        let mut message =
+            format!("no model is left for this request (route `{}`)", nobody.route);
+        if !reasons.is_empty() {
+            message += ": ";
+            message += &reasons.join("; ");
+        }
+        if more > 0 {
+            message += &format!("; and {more} more");
+        }
+        ApiError::new(self.id, StatusCode::SERVICE_UNAVAILABLE, "no_candidate", message)
+    }
+}
+
+/// The error for a model that is not there, with near names.
+pub fn unknown_model(world: &World, id: RequestId, model: &str) -> ApiError {
+    let enabled = |provider: &crate::ids::ProviderId| world.endpoints.has(provider);
+    let message = match world.catalog.by_name(model, enabled) {
+        Lookup::Ambiguous(ids) => {
+            let names: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
+            format!("`{model}` is offered by several providers; name one of {}", names.join(", "))
+        }
+        Lookup::Unknown { near } if !near.is_empty() => {
+            let names: Vec<String> = near.iter().map(|id| format!("`{id}`")).collect();
+            format!("there is no model `{model}`; did you mean {}?", names.join(" or "))
+        }
+        _ => format!(
+            "there is no model `{model}`; `GET /v1/models` lists them, and `auto` leaves the choice \
+             to the policy"
+        ),
+    };
+    ApiError::new(id, StatusCode::NOT_FOUND, "model_not_found", message).param("model")
+}
+
+/// The ids of everybody a plan could ask.
+pub fn everybody<'c>(plan: &Plan, catalog: &'c Catalog) -> Vec<&'c str> {
+    crate::cache::key::targets(plan, catalog)
+}

@@ -1,0 +1,246 @@
+//! The small endpoints: models, quotes, decisions, health.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::headers;
+use super::intake;
+use super::state::Gateway;
+use crate::catalog::{Lookup, Model, Pieces, cost, worst_case};
+use crate::dialect::Usage;
+use crate::ids::RequestId;
+use crate::policy::eval::output_limit;
+use crate::policy::plan::{Plan, Step};
+use crate::units::{NanoDollars, Tokens};
+
+/// What an answer is expected to have where the client sets no limit.
+const USUAL_ANSWER: Tokens = Tokens(500);
+
+/// `GET /v1/models`
+pub async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    let (id, world) = (RequestId::fresh(), gateway.world.load_full());
+    let caller = match intake::authenticate(&world, id, &headers) {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let policies = world.policies.keys().map(|name| json!({
+        "id": format!("auto/{name}"), "object": "model", "created": 0, "owned_by": "pointsman",
+    }));
+    let auto = json!({ "id": "auto", "object": "model", "created": 0, "owned_by": "pointsman" });
+    let models = world.models().map(|(_, model)| model).filter(|model| caller.allows(&model.id));
+    let data: Vec<Value> =
+        std::iter::once(auto).chain(policies).chain(models.map(model_told)).collect();
+    Json(json!({ "object": "list", "data": data })).into_response()
+}
+
+/// `GET /v1/models/{id}`; ids have slashes.
+pub async fn model(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let (id, world) = (RequestId::fresh(), gateway.world.load_full());
+    let caller = match intake::authenticate(&world, id, &headers) {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let policy = name.strip_prefix("auto/").unwrap_or(world.default_policy.as_str());
+    if (name == "auto" || name.starts_with("auto/"))
+        && world.policies.keys().any(|known| known.as_str() == policy)
+    {
+        let auto = json!({ "id": name, "object": "model", "created": 0, "owned_by": "pointsman" });
+        return Json(auto).into_response();
+    }
+    match world.catalog.by_name(&name, |provider| world.endpoints.has(provider)) {
+        Lookup::Found(index)
+            if world.enabled.contains(index)
+                && caller.allows(&world.catalog.models()[index.index()].id) =>
+        {
+            Json(model_told(&world.catalog.models()[index.index()])).into_response()
+        }
+        _ => intake::unknown_model(&world, id, &name).into_response(),
+    }
+}
+
+fn model_told(model: &Model) -> Value {
+    let per_million = |price: crate::units::PricePerMillion| NanoDollars(price.0).to_string();
+    let prices = model.prices.as_ref().map(|prices| {
+        json!({
+            "input": per_million(prices.base.input),
+            "output": per_million(prices.base.output),
+            "cached": prices.base.cached.map(per_million),
+            "unit": "dollars per million tokens",
+        })
+    });
+    json!({
+        "id": model.id,
+        "object": "model",
+        "created": 0,
+        "owned_by": model.provider,
+        "context_length": model.context,
+        "max_output_tokens": model.max_output,
+        "region": model.region,
+        "pricing": prices,
+        "quality": model.quality.as_ref().map(|quality| quality.overall),
+        "retires": model.retires.map(|date| date.to_string()),
+    })
+}
+
+/// `POST /v1/quote`: what would happen, why, and at what cost. Nothing is sent.
+pub async fn quote(
+    State(gateway): State<Arc<Gateway>>,
+    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let id = RequestId::fresh();
+    let peer = peer.map(|axum::Extension(ConnectInfo(peer))| peer);
+    headers.insert(headers::EXPLAIN, http::HeaderValue::from_static("1"));
+    let decided = intake::decide_request(&gateway, id, uri.path(), peer, headers, body).await;
+    let decisive = match decided {
+        Ok(decisive) => decisive,
+        Err(error) => return error.into_response(),
+    };
+    let told = decisive.decided.told(id);
+    let outcome = match decisive.plan() {
+        Ok(plan) => {
+            let catalog = &decisive.world.catalog;
+            let input = decisive.facts.input_tokens();
+            let shape = decisive.request.shape();
+            let costs = costs(plan, catalog.models(), input, shape);
+            let first = plan.steps.first().and_then(|step| step.candidates.first());
+            json!({
+                "outcome": "plan",
+                "model": first.map(|model| &catalog.models()[model.index()].id),
+                "route": plan.route,
+                "input_tokens": input,
+                "cost": costs,
+            })
+        }
+        Err(error) => json!({
+            "outcome": "error",
+            "status": error.status.as_u16(),
+            "code": error.code,
+            "message": error.message,
+        }),
+    };
+    Json(json!({ "id": id.to_string(), "object": "quote", "quote": outcome, "pointsman": told }))
+        .into_response()
+}
+
+/// Least, expected and most that a plan costs, in dollars; `null` where a model has no price.
+fn costs(
+    plan: &Plan,
+    models: &[Model],
+    input: Tokens,
+    shape: &crate::dialect::RequestShape,
+) -> Value {
+    let n = u64::from(shape.n.max(1));
+    let of = |model: &Model, output: Tokens| {
+        let usage = Usage { input, output: Tokens(output.0 * n), ..Usage::default() };
+        let pieces = Pieces { images: shape.images, requests: 1 };
+        model.prices.as_ref().map(|prices| cost(prices, &usage, pieces))
+    };
+    let worst = |step: &Step, model: &Model| {
+        let limit = output_limit(shape.max_output, &step.settings);
+        worst_case(model, input, shape.images, limit)
+            .map(|worst| NanoDollars(worst.0.saturating_mul(n)))
+    };
+    let candidates = || {
+        plan.steps.iter().flat_map(|step| {
+            step.candidates.iter().map(move |model| (step, &models[model.index()]))
+        })
+    };
+    let first = candidates().next();
+    let least = first.and_then(|(_, model)| of(model, Tokens(1)));
+    let expected = first.and_then(|(step, model)| {
+        let limit = output_limit(shape.max_output, &step.settings).unwrap_or(model.max_output);
+        of(model, limit.min(USUAL_ANSWER))
+    });
+    // Every step may be paid for, each with its dearest candidate, and retries that were billed.
+    let steps: Option<NanoDollars> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let tries = 1 + u64::from(step.settings.retry.map_or(0, |retry| retry.times));
+            let each = step.candidates.iter().map(|model| worst(step, &models[model.index()]));
+            let dearest = each.collect::<Option<Vec<_>>>()?.into_iter().max()?;
+            Some(NanoDollars(dearest.0.saturating_mul(tries)))
+        })
+        .sum::<Option<NanoDollars>>();
+    let most = match (steps, plan.max_cost) {
+        (Some(steps), Some(cap)) => Some(steps.min(cap)),
+        (steps, cap) => steps.or(cap),
+    };
+    let told = |cost: Option<NanoDollars>| cost.map(|cost| format!("${cost}"));
+    json!({ "minimum": told(least), "expected": told(expected), "maximum": told(most) })
+}
+
+/// `GET /v1/decisions/{id}`
+pub async fn decision(
+    State(gateway): State<Arc<Gateway>>,
+    Path(asked): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let (id, world) = (RequestId::fresh(), gateway.world.load_full());
+    let caller = match intake::authenticate(&world, id, &headers) {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let found = RequestId::parse(&asked).and_then(|asked| {
+        let decided = gateway.decisions.find(asked, &caller.tenant)?;
+        Some(decided.told(asked))
+    });
+    match found {
+        Some(told) => Json(told).into_response(),
+        None => {
+            let message = format!(
+                "there is no decision `{asked}`; ids are in the header `x-pointsman-id`, and \
+                 decisions are kept for an hour"
+            );
+            ApiError::new(id, StatusCode::NOT_FOUND, "unknown_decision", message).into_response()
+        }
+    }
+}
+
+/// `GET /healthz`: the process lives.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: it takes requests.
+pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
+    if gateway.ready.load(Ordering::Relaxed) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
+    }
+}
+
+/// Every path that is not served.
+pub async fn not_found(method: Method, uri: Uri) -> Response {
+    let message = format!(
+        "there is no `{method} {}` here; this gateway serves POST /v1/chat/completions, POST \
+         /v1/quote, GET /v1/models and GET /v1/decisions/ID (is the base URL missing `/v1`?)",
+        uri.path()
+    );
+    ApiError::new(RequestId::fresh(), StatusCode::NOT_FOUND, "unknown_endpoint", message)
+        .into_response()
+}
+
+/// A path that is served, with another method.
+pub async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let message = format!("`{}` is not answered with {method}", uri.path());
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    ApiError::new(RequestId::fresh(), status, "method_not_allowed", message).into_response()
+}
