@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::forward::{Forward, Tail};
 use super::outcome::Record;
-use super::{Job, edits, timed_out, upstream_name};
+use super::{Job, edits, timed_out};
 use crate::catalog::Model;
 use crate::dialect::openai_chat::stream::{Event, EventKind};
 use crate::dialect::openai_chat::{self, Stream, StreamEnd};
@@ -76,7 +76,7 @@ impl Attempt<'_> {
             .endpoints
             .client(said.connect.unwrap_or_else(|| self.provider.connect_timeout()))
             .map_err(transport)?;
-        let call = Call::Chat { model: upstream_name(self.described) };
+        let call = Call::Chat { model: &self.described.upstream_name };
         let sending = client.send(self.provider, call, encoded.body, &self.job.headers);
         let default = if shape.stream { DEFAULT_HEADERS_STREAM } else { DEFAULT_HEADERS_WHOLE };
         let clock = timeouts.headers.unwrap_or(default);
