@@ -76,6 +76,10 @@ impl World {
     pub fn build(setting: &Setting<'_>, previous: Option<&World>) -> Result<World, Problems> {
         let mut problems = Vec::new();
         let catalog = catalog(setting.config, &mut problems);
+        if !problems.is_empty() {
+            // Policies would be blamed for models that could not be read.
+            return Err(Problems(problems));
+        }
         let clients = match previous {
             Some(world) => Ok(world.endpoints.clients()),
             None => {
