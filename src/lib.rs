@@ -5,7 +5,8 @@
 //!
 //! - basic types: [`units`], [`ids`], [`error_class`], [`caller`]
 //! - the pure core, without I/O and clock: [`catalog`] (models, prices), [`dialect`] (wire formats),
-//!   [`policy`] (the language, its evaluator, its plans), [`facts`] (what a policy may look at)
+//!   [`policy`] (the language, its evaluator, its plans), [`script`] (Rhai, fenced), [`facts`] (what a
+//!   policy may look at)
 //! - the shell: [`provider`] (who can be asked, and the HTTP client), [`cache`], [`dispatch`] (carrying
 //!   out a plan), [`sim`] (the built-in provider), [`config`], [`telemetry`], [`gateway`] (what clients
 //!   talk to), [`cli`]
@@ -23,6 +24,7 @@ pub mod gateway;
 pub mod ids;
 pub mod policy;
 pub mod provider;
+pub mod script;
 pub mod sim;
 pub mod telemetry;
 pub mod units;

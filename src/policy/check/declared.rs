@@ -322,6 +322,7 @@ impl<'a> Checker<'a> {
                 }
             }
             Source::Script(file, _) => {
+                self.script(file, crate::script::Entry::Value);
                 self.report(not_yet(file.span, "an attribute from a script", "the script host"));
                 None
             }
@@ -329,6 +330,33 @@ impl<'a> Checker<'a> {
                 self.report(not_yet(which.span, "an attribute from a classifier", "classifiers"));
                 None
             }
+        }
+    }
+
+    /// Reads a script that the policy names, and looks for its entry point.
+    pub(super) fn script(&mut self, file: &tree::Text, entry: crate::script::Entry) {
+        let source = match (self.surroundings.files)(&file.node) {
+            Ok(source) => source,
+            Err(reason) => {
+                self.report(
+                    Diagnostic::error(
+                        codes::UNREADABLE_FILE,
+                        file.span,
+                        format!("cannot read `{}`", file.node),
+                        reason,
+                    )
+                    .help("the path is relative to the policy's folder"),
+                );
+                return;
+            }
+        };
+        if let Err(error) = crate::script::check(&source, entry) {
+            self.report(Diagnostic::error(
+                codes::BAD_SCRIPT,
+                file.span,
+                format!("the script `{}` cannot be used", file.node),
+                error.to_string(),
+            ));
         }
     }
 

@@ -228,7 +228,8 @@ impl<'a> Checker<'a> {
             PickStrategy::First => PickBy::First,
             PickStrategy::LeastBusy => PickBy::LeastBusy,
             PickStrategy::RoundRobin => PickBy::RoundRobin,
-            PickStrategy::Script(..) => {
+            PickStrategy::Script(file, _) => {
+                self.script(file, crate::script::Entry::Rank);
                 self.report(not_yet(pick.strategy.span, "`pick script`", "the script host"));
                 PickBy::First
             }
