@@ -20,7 +20,8 @@ use crate::policy::program::{Hold, Timeouts};
 use crate::provider::{Call, Provider, Response, TransportError};
 
 const DEFAULT_HEADERS_STREAM: Duration = Duration::from_secs(30);
-/// A whole answer's headers come when it is written, so this is the time for writing it.
+/// A whole answer's headers come when it is written (or its body does), so this is the time for
+/// writing it.
 const DEFAULT_HEADERS_WHOLE: Duration = Duration::from_secs(300);
 const DEFAULT_TTFT: Duration = Duration::from_secs(30);
 const DEFAULT_IDLE: Duration = Duration::from_secs(60);
@@ -107,8 +108,8 @@ impl Attempt<'_> {
 
     async fn error_answer(&self, response: Response, limit: Instant) -> UpstreamError {
         let (status, headers) = (response.status.as_u16(), response.headers.clone());
-        let body =
-            within(DEFAULT_IDLE, limit, "the error broke off", response.read(MOST_ERROR_BYTES));
+        let reading = response.read(MOST_ERROR_BYTES, DEFAULT_IDLE);
+        let body = within(DEFAULT_IDLE, limit, "the error broke off", reading);
         let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
         UpstreamError::from_response(status, &headers, &body, SystemTime::now())
     }
@@ -120,7 +121,8 @@ impl Attempt<'_> {
         record: &mut Record,
     ) -> Result<(Bytes, Answer), UpstreamError> {
         let headers = response.headers.clone();
-        let reading = response.read(MOST_ANSWER_BYTES);
+        let pause = self.step.settings.timeouts.idle.unwrap_or(DEFAULT_HEADERS_WHOLE);
+        let reading = response.read(MOST_ANSWER_BYTES, pause);
         let body = within_limit(limit, "the answer did not end", reading).await?;
         let body = body.map_err(transport)?;
         if crate::dialect::error::is_html(&headers, &body) {
