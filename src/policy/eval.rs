@@ -1,26 +1,26 @@
 //! Carrying out a policy: `(program, facts, live snapshot) → decision`, pure and total.
 
+mod candidates;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use candidates::Needs;
+pub use candidates::output_limit;
+
 use super::cond::Operand;
-use super::models::{LiveModel, duration};
+use super::models::duration;
 use super::plan::{
     ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal, RemovedBy,
     Step,
 };
-use super::program::{
-    CapBreach, Hold, Member, ModelFilter, ModelSet, Pick, PickBy, Program, Require, Settings,
-    Target,
-};
+use super::program::{CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
 use super::schema::{Attr, AttrRef};
-use super::syntax::tree::SetParamOp;
 use super::value::{Facts, Value};
-use crate::catalog::{Live, Model, ModelIdx, worst_case};
-use crate::dialect::edits::{Param, ParamValue};
-use crate::units::{NanoDollars, Tokens};
+use crate::catalog::{Live, Model, ModelIdx};
+use crate::units::NanoDollars;
 
 /// Everything a decision depends on besides the policy.
 pub struct Situation<'a> {
@@ -199,60 +199,6 @@ fn as_requested(settings: Arc<Settings>) -> Arc<Settings> {
         cap.breach = CapBreach::Deny(None);
     }
     Arc::new(settings)
-}
-
-/// What the request itself demands of a model.
-struct Needs {
-    tools: bool,
-    vision: bool,
-    audio: bool,
-    json: bool,
-    json_schema: bool,
-    logprobs: bool,
-    max_output: Option<Tokens>,
-    bytes: u64,
-    images: u32,
-    n: u64,
-}
-
-impl Needs {
-    fn of(facts: &dyn Facts) -> Needs {
-        let get = |attr| facts.get(&AttrRef::plain(attr));
-        let count = |attr| match get(attr) {
-            Value::Int(count) => u64::try_from(count).unwrap_or(0),
-            _ => 0,
-        };
-        let format = get(Attr::RequestFormat);
-        Needs {
-            tools: count(Attr::RequestTools) > 0,
-            vision: count(Attr::RequestImages) > 0,
-            audio: get(Attr::RequestAudio) == Value::Bool(true),
-            json: format == Value::Str("json_object"),
-            json_schema: format == Value::Str("json_schema"),
-            logprobs: get(Attr::RequestLogprobs) == Value::Bool(true),
-            max_output: match get(Attr::RequestMaxOutput) {
-                Value::Int(count) => Some(Tokens(u64::try_from(count).unwrap_or(0))),
-                _ => None,
-            },
-            bytes: count(Attr::RequestBytes),
-            images: u32::try_from(count(Attr::RequestImages)).unwrap_or(u32::MAX),
-            n: count(Attr::RequestN).max(1),
-        }
-    }
-
-    fn lacking(&self, model: &Model) -> Option<&'static str> {
-        let can = &model.capabilities;
-        [
-            (self.tools, can.tools, "tools"),
-            (self.vision, can.vision, "vision"),
-            (self.audio, can.audio, "audio"),
-            (self.json, can.json || can.json_schema, "json"),
-            (self.json_schema, can.json_schema, "json_schema"),
-            (self.logprobs, can.logprobs, "logprobs"),
-        ]
-        .into_iter()
-        .find_map(|(needed, there, name)| (needed && !there).then_some(name))
-    }
 }
 
 /// The decision under way, after the rules have been matched.
@@ -486,170 +432,6 @@ impl Builder<'_> {
     fn model(&self, model: ModelIdx) -> &Model {
         &self.program.catalog.models()[model.index()]
     }
-
-    // ---- candidates --------------------------------------------------------------------------
-
-    fn candidates(
-        &self,
-        target: Target,
-        step: &Arc<str>,
-        settings: &Settings,
-        listener: &mut dyn Listener,
-    ) -> Candidates {
-        let single;
-        let (members, pool_pick): (&[Member], Pick) = match target {
-            Target::Pool(index) => {
-                let pool = &self.program.pools[index];
-                (&pool.members, pool.pick)
-            }
-            Target::Model(model) => {
-                single = [Member { model, when: None }];
-                (&single, Pick { by: PickBy::First, of: None })
-            }
-            Target::Requested => {
-                let Some(model) = self.situation.named else { return Candidates::new() };
-                single = [Member { model, when: None }];
-                (&single, Pick { by: PickBy::First, of: None })
-            }
-            // Splits were followed and ladders unfolded before.
-            Target::Split(_) | Target::Ladder(_) => return Candidates::new(),
-        };
-        let mut kept = Candidates::new();
-        for member in members {
-            match self.removed_by(member, settings) {
-                None => kept.push(member.model),
-                Some(by) => listener.removed(step, member.model, by),
-            }
-        }
-        self.order(&mut kept, settings.pick.unwrap_or(pool_pick), settings);
-        kept
-    }
-
-    fn removed_by(&self, member: &Member, settings: &Settings) -> Option<RemovedBy> {
-        let model = self.model(member.model);
-        let live = LiveModel { model, live: self.situation.live.model(member.model) };
-        if !self.situation.enabled.contains(member.model) {
-            return Some(RemovedBy::ProviderOff);
-        }
-        if !(self.situation.allowed)(model) {
-            return Some(RemovedBy::Key);
-        }
-        if member.when.as_ref().is_some_and(|when| !when.holds(&live)) {
-            return Some(RemovedBy::Pool);
-        }
-        let passes = |filter: &ModelFilter| {
-            filter.pass.contains(member.model)
-                && filter.live.as_ref().is_none_or(|cond| cond.holds(&live))
-        };
-        if let Some(require) = self.filters.iter().find(|require| !passes(&require.only)) {
-            return Some(RemovedBy::Require(require.rule.name.clone(), require.only.text.clone()));
-        }
-        if let Some(only) = settings.only.iter().find(|filter| !passes(filter)) {
-            return Some(RemovedBy::Only(only.text.clone()));
-        }
-        // What a client asks of a model it named itself is between it and the provider.
-        if !self.requested {
-            if let Some(lacking) = self.needs.lacking(model) {
-                return Some(RemovedBy::Lacks(lacking));
-            }
-            if self.needs.max_output.is_some_and(|wanted| wanted > model.max_output)
-                && self.output_limit(settings).is_none_or(|limit| limit > model.max_output)
-            {
-                return Some(RemovedBy::MaxOutput);
-            }
-            if !self.fits(model) {
-                return Some(RemovedBy::Context);
-            }
-        }
-        let cap = settings.cap.as_ref()?;
-        if cap.breach == CapBreach::Warn {
-            return None;
-        }
-        match self.worst_case(model, settings) {
-            None => Some(RemovedBy::Unpriced),
-            Some(worst) if worst > cap.amount => Some(RemovedBy::Cap(worst)),
-            Some(_) => None,
-        }
-    }
-
-    fn fits(&self, model: &Model) -> bool {
-        let answer = self.needs.max_output.unwrap_or_default();
-        // A token is at least a byte, so most requests fit without counting.
-        if self.needs.bytes.saturating_add(answer.0) <= model.context.0 {
-            return true;
-        }
-        self.input_tokens() + answer <= model.context
-    }
-
-    fn input_tokens(&self) -> Tokens {
-        match self.situation.facts.get(&AttrRef::plain(Attr::InputTokens)) {
-            Value::Int(count) => Tokens(u64::try_from(count).unwrap_or(0)),
-            _ => Tokens(0),
-        }
-    }
-
-    /// The most tokens the answer may have, by the client's word and the policy's.
-    fn output_limit(&self, settings: &Settings) -> Option<Tokens> {
-        output_limit(self.needs.max_output, settings)
-    }
-
-    fn worst_case(&self, model: &Model, settings: &Settings) -> Option<NanoDollars> {
-        let limit = self.output_limit(settings);
-        let worst = worst_case(model, self.input_tokens(), self.needs.images, limit)?;
-        Some(NanoDollars(worst.0.saturating_mul(self.needs.n)))
-    }
-
-    fn order(&self, models: &mut Candidates, pick: Pick, settings: &Settings) {
-        if models.len() > 1 {
-            let live = |model: &ModelIdx| self.situation.live.model(*model);
-            match pick.by {
-                PickBy::First => {}
-                PickBy::Cheapest => models.sort_by_cached_key(|model| {
-                    self.worst_case(self.model(*model), settings).unwrap_or(NanoDollars(u64::MAX))
-                }),
-                PickBy::Fastest => models
-                    .sort_by_key(|model| live(model).ttft.p95.unwrap_or(std::time::Duration::MAX)),
-                PickBy::Best => models.sort_by(|a, b| {
-                    let quality = |model: &ModelIdx| {
-                        self.model(*model).quality.as_ref().map_or(-1.0, |quality| quality.overall)
-                    };
-                    quality(b).total_cmp(&quality(a))
-                }),
-                PickBy::LeastBusy => models.sort_by_key(|model| live(model).inflight),
-                PickBy::RoundRobin => {
-                    let turn = (self.situation.turn % models.len() as u64) as usize;
-                    models.rotate_left(turn);
-                }
-            }
-            if let Some(of) = pick.of {
-                let of = (of as usize).min(models.len());
-                let turn = (self.situation.seed % of as u64) as usize;
-                models[..of].rotate_left(turn);
-            }
-            // What cools down or has its breaker open is asked last, not left out: if all do, one
-            // must still be tried.
-            if models.iter().any(|model| !live(model).available) {
-                models.sort_by_key(|model| !live(model).available);
-            }
-        }
-    }
-}
-
-/// The most tokens the answer may have: what the client wants, as the policy's settings change it.
-pub fn output_limit(wanted: Option<Tokens>, settings: &Settings) -> Option<Tokens> {
-    let mut limit = wanted;
-    for parameter in &settings.parameters {
-        let (Param::MaxOutput, ParamValue::Int(value)) = (parameter.name, &parameter.value) else {
-            continue;
-        };
-        let value = Tokens(u64::try_from(*value).unwrap_or(0));
-        limit = match parameter.op {
-            SetParamOp::Replace => Some(value),
-            SetParamOp::AtMost => Some(limit.map_or(value, |limit| limit.min(value))),
-            SetParamOp::AtLeast => limit.map(|limit| limit.max(value)),
-        };
-    }
-    limit
 }
 
 /// Notes whether the cap removed anything, and passes everything on.

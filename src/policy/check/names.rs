@@ -172,8 +172,11 @@ impl<'a> Checker<'a> {
                                  [provider/model]`"
                             ));
                             for id in ids {
-                                diagnostic =
-                                    diagnostic.fix(format!("use the model `{id}`"), target.span, *id);
+                                diagnostic = diagnostic.fix(
+                                    format!("use the model `{id}`"),
+                                    target.span,
+                                    *id,
+                                );
                             }
                             diagnostic
                         }

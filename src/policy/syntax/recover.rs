@@ -304,7 +304,8 @@ impl Recovery<'_, '_> {
             let (start, _) = self.bytes(&scene.piece);
             let mut after = scene.piece.end..self.scan.tokens.len();
             let next = after.find(|index| self.scan.tokens[*index].kind != Kind::Newline);
-            let end = next.map_or(self.scan.text.len(), |i| self.scan.tokens[i].span.start as usize);
+            let end =
+                next.map_or(self.scan.text.len(), |i| self.scan.tokens[i].span.start as usize);
             self.diagnostics.retain(|other| {
                 other.code != codes::STRAY_BRACKET
                     || !(start..=end).contains(&(other.primary.span.start as usize))
