@@ -33,7 +33,8 @@ fn explained(file: &str, text: &str) -> Result<(), String> {
     if compiled.program.is_some() || !found.iter().any(|one| one.severity == Severity::Error) {
         return Err("it compiles".to_owned());
     }
-    let mut lines: Vec<(usize, &str)> = found.iter().map(|one| (line(text, one), one.code.0)).collect();
+    let mut lines: Vec<(usize, &str)> =
+        found.iter().map(|one| (line(text, one), one.code.0)).collect();
     lines.sort_unstable();
     let marked = marked(text);
     if lines != marked {
@@ -77,7 +78,8 @@ fn line(text: &str, finding: &Diagnostic) -> usize {
 }
 
 fn spans_lie_within(finding: &Diagnostic, text: &str) -> Result<(), String> {
-    let labels = std::iter::once(&finding.primary).chain(&finding.secondary).map(|label| label.span);
+    let labels =
+        std::iter::once(&finding.primary).chain(&finding.secondary).map(|label| label.span);
     let edits = finding.fixes.iter().flat_map(|fix| &fix.edits).map(|edit| edit.span);
     for span in labels.chain(edits) {
         if text.get(span.range()).is_none() {

@@ -46,7 +46,8 @@ fn every_example_is_formatted() {
     for (file, text) in policies("policies").into_iter().chain(policies("policies/next")) {
         let formatted = format(&parse(&text).file);
         if std::env::var_os("UPDATE").is_some() && formatted != text {
-            let folder = if path("policies").join(&file).exists() { "policies" } else { "policies/next" };
+            let folder =
+                if path("policies").join(&file).exists() { "policies" } else { "policies/next" };
             std::fs::write(path(folder).join(&file), &formatted).unwrap();
             continue;
         }
@@ -148,7 +149,9 @@ fn european_data_stays_in_europe() {
 #[test]
 fn the_platform_refuses_strangers_and_thinks_less_at_night() {
     let program = program("06-platform.policy");
-    assert!(matches!(Request::new().decide(&program), Decision::Denied(denied) if &*denied.rule == "unknown-org"));
+    assert!(
+        matches!(Request::new().decide(&program), Decision::Denied(denied) if &*denied.rule == "unknown-org")
+    );
     let ours = || Request::new().text("key.org", "acme").text("key.env", "prod");
     let preview = ours().naming("google/gemini-3-flash-preview").decide(&program);
     assert!(matches!(preview, Decision::Denied(denied) if &*denied.rule == "frozen-models"));
@@ -177,7 +180,8 @@ fn aliases_replace_only_what_they_name() {
     assert_eq!(ids(&exact, 0), ["anthropic/claude-sonnet-4.5"]);
     assert_eq!(exact.reason, PlanReason::Requested);
     assert!(matches!(Request::new().naming("gpt-3").decide(&program), Decision::UnknownModel));
-    let batch = |tokens| Request::new().naming("openai/gpt-5").text("hint.latency", "batch").tokens(tokens);
+    let batch =
+        |tokens| Request::new().naming("openai/gpt-5").text("hint.latency", "batch").tokens(tokens);
     let small = batch(100).int("request.max_output", 200).plan(&program);
     assert_eq!((&*small.route, ids(&small, 0)[0]), ("batch", "openai/gpt-5"));
     let large = batch(5_000).int("request.max_output", 4_000).plan(&program);

@@ -6,8 +6,30 @@ use crate::{compiled, policies};
 
 /// Words and signs that matter to the language, to be thrown in anywhere.
 const PIECES: [&str; 24] = [
-    "{", "}", "[", "]", "(", ")", "\"", "\n", "->", "when ", " and ", " not ", "5m", "$1/Mtok",
-    "99999999999999999999", "..", "#", ";", "default", "rest", "\u{feff}", "日本", "let a = a\n", "=",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    "\"",
+    "\n",
+    "->",
+    "when ",
+    " and ",
+    " not ",
+    "5m",
+    "$1/Mtok",
+    "99999999999999999999",
+    "..",
+    "#",
+    ";",
+    "default",
+    "rest",
+    "\u{feff}",
+    "日本",
+    "let a = a\n",
+    "=",
 ];
 
 #[derive(Debug, Clone)]

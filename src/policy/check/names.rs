@@ -144,7 +144,7 @@ impl<'a> Checker<'a> {
                             format!("`{name}` is {what}, and nothing can be sent to it"),
                             "not a pool, a ladder, a split or a model",
                         )
-                        .help(format!("declare a pool: `pool NAME = [provider/model]`")),
+                        .help("declare a pool: `pool NAME = [provider/model]`"),
                     );
                     return None;
                 }
@@ -172,8 +172,11 @@ impl<'a> Checker<'a> {
                                  [provider/model]`"
                             ));
                             for id in ids {
-                                diagnostic =
-                                    diagnostic.fix(format!("use the model `{id}`"), target.span, *id);
+                                diagnostic = diagnostic.fix(
+                                    format!("use the model `{id}`"),
+                                    target.span,
+                                    *id,
+                                );
                             }
                             diagnostic
                         }

@@ -122,7 +122,8 @@ impl<'a> Checker<'a> {
         let later = mentions_later(self, item.set);
         if members.is_empty() && self.diagnostics.len() == before && !later {
             let by_condition = matches!(item.set.first.node, SetTerm::Models(_));
-            let label = if by_condition { "nothing in the catalogue fits" } else { "nothing is left" };
+            let label =
+                if by_condition { "nothing in the catalogue fits" } else { "nothing is left" };
             let diagnostic = Diagnostic::error(
                 codes::EMPTY_POOL,
                 item.name.span,

@@ -81,7 +81,8 @@ fn a_let_that_only_pools_use_may_speak_of_models() {
 
 #[test]
 fn circles_of_every_kind_are_found_wherever_they_begin() {
-    let step = |to: &str| format!("hold full; step x -> sim/tiny escalate when failed; step y -> {to}");
+    let step =
+        |to: &str| format!("hold full; step x -> sim/tiny escalate when failed; step y -> {to}");
     let ladders = |names: [&str; 3]| {
         let [a, b, c] = names;
         let ladder = |name: &str, to: &str| format!("ladder {name} {{ {} }}\n", step(to));
@@ -92,15 +93,22 @@ fn circles_of_every_kind_are_found_wherever_they_begin() {
         assert_eq!(codes_of(&ladders(names)), ["P3005"], "{names:?}");
     }
     assert_eq!(codes_of("let a = b\nlet b = c\nlet c = b\ndefault -> sim/tiny\n"), ["P3005"]);
-    assert_eq!(codes_of("pool a = b\npool b = c\npool c = b plus [sim/tiny]\ndefault -> a\n"), ["P3005"]);
+    assert_eq!(
+        codes_of("pool a = b\npool b = c\npool c = b plus [sim/tiny]\ndefault -> a\n"),
+        ["P3005"]
+    );
 }
 
 #[test]
 fn ladders_that_unfold_too_far_are_refused() {
-    let mut text = String::from("ladder l0 { hold full; step a -> sim/tiny escalate when failed; step b -> sim/tiny }\n");
+    let mut text = String::from(
+        "ladder l0 { hold full; step a -> sim/tiny escalate when failed; step b -> sim/tiny }\n",
+    );
     for n in 1..5 {
         let below = n - 1;
-        text += &format!("ladder l{n} {{ hold full; step a -> l{below} escalate when failed; step b -> l{below} }}\n");
+        text += &format!(
+            "ladder l{n} {{ hold full; step a -> l{below} escalate when failed; step b -> l{below} }}\n"
+        );
     }
     assert_eq!(codes_of(&(text + "default -> l4\n")), [codes::OUT_OF_RANGE.0]);
 }

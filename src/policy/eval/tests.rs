@@ -100,14 +100,19 @@ impl Request {
         self.named = Some(model.to_owned());
         self.with("request.auto", OwnedValue::Bool(false)).text("request.model", model)
     }
-    fn live(mut self, model: &str, change: impl Fn(&mut crate::catalog::live::ModelLive)) -> Request {
+    fn live(
+        mut self,
+        model: &str,
+        change: impl Fn(&mut crate::catalog::live::ModelLive),
+    ) -> Request {
         change(&mut self.live.models[idx(model).index()]);
         self
     }
 
     fn situated<T>(&self, with: impl FnOnce(&Situation<'_>) -> T) -> T {
         let named = self.named.as_ref().and_then(|name| CATALOG.get(&ModelId::new(name.as_str())));
-        let forbidden = |model: &Model| !self.forbidden.iter().any(|it| CATALOG[*it].id == model.id);
+        let forbidden =
+            |model: &Model| !self.forbidden.iter().any(|it| CATALOG[*it].id == model.id);
         with(&Situation {
             facts: self,
             live: &self.live,
@@ -168,7 +173,9 @@ fn the_first_denial_of_the_file_is_told_before_anything_else() {
          deny two when task == chat and request.images > 0 because \"no\"\n\
          default -> all\n",
     );
-    let Decision::Denied(denied) = ask().int("request.images", 1).decide(&program) else { panic!() };
+    let Decision::Denied(denied) = ask().int("request.images", 1).decide(&program) else {
+        panic!()
+    };
     assert_eq!((&*denied.rule, &*denied.because, denied.status), ("one", "no images", 402));
     assert!(!denied.over_cap);
     // Guards come before the model is looked up.
@@ -192,10 +199,14 @@ fn constraints_are_joined_and_can_only_shrink() {
     let removals = eu.removals(&program);
     let why = |name: &str| &removals.iter().find(|it| it.model == idx(name)).unwrap().by;
     assert!(matches!(why("d"), RemovedBy::Require(rule, _) if &**rule == "cheap"));
-    assert!(matches!(why("c"), RemovedBy::Require(rule, text) if &**rule == "eu" && &**text == "region == eu"));
+    assert!(
+        matches!(why("c"), RemovedBy::Require(rule, text) if &**rule == "eu" && &**text == "region == eu")
+    );
     let floor = ask().removals(&program);
-    assert!(floor.iter().any(|it| it.model == idx("a")
-        && matches!(&it.by, RemovedBy::Only(text) if &**text == "tools")));
+    assert!(
+        floor.iter().any(|it| it.model == idx("a")
+            && matches!(&it.by, RemovedBy::Only(text) if &**text == "tools"))
+    );
 }
 
 #[test]
@@ -206,7 +217,12 @@ fn what_the_request_implies_removes_models() {
         ("request.images", OwnedValue::Int(2), "d c", RemovedBy::Lacks("vision")),
         ("request.audio", OwnedValue::Bool(true), "d", RemovedBy::Lacks("audio")),
         ("request.logprobs", OwnedValue::Bool(true), "c", RemovedBy::Lacks("logprobs")),
-        ("request.format", OwnedValue::Str("json_schema".into()), "d c b", RemovedBy::Lacks("json_schema")),
+        (
+            "request.format",
+            OwnedValue::Str("json_schema".into()),
+            "d c b",
+            RemovedBy::Lacks("json_schema"),
+        ),
         ("request.max_output", OwnedValue::Int(5_000), "d c", RemovedBy::MaxOutput),
     ] {
         let request = ask().with(attr, value);
@@ -245,17 +261,20 @@ fn nobody_left_says_what_removed_each() {
 
 #[test]
 fn picks_order_the_candidates() {
-    let by = |pick: &str| program(&format!("pool p = [t/b, t/d, t/a, t/c] pick {pick}\ndefault -> p\n"));
+    let by =
+        |pick: &str| program(&format!("pool p = [t/b, t/d, t/a, t/c] pick {pick}\ndefault -> p\n"));
     let order = |pick: &str, request: &Request| only_step(&request.plan(&by(pick)));
     assert_eq!(order("first", &ask()), "b d a c");
     assert_eq!(order("cheapest", &ask()), "a b c d");
     assert_eq!(order("best", &ask()), "d c b a");
     let ms = |ms| Some(Duration::from_millis(ms));
-    let measured = ask().live("c", |it| it.ttft.p95 = ms(100)).live("a", |it| it.ttft.p95 = ms(300));
+    let measured =
+        ask().live("c", |it| it.ttft.p95 = ms(100)).live("a", |it| it.ttft.p95 = ms(300));
     assert_eq!(order("fastest", &measured), "c a b d");
     let busy = ask().live("b", |it| it.inflight = 5).live("d", |it| it.inflight = 1);
     assert_eq!(order("least-busy", &busy), "a c d b");
-    for (turn, expected) in [(0, "b d a c"), (1, "d a c b"), (5, "d a c b"), (u64::MAX, "c b d a")] {
+    for (turn, expected) in [(0, "b d a c"), (1, "d a c b"), (5, "d a c b"), (u64::MAX, "c b d a")]
+    {
         assert_eq!(order("round-robin", &Request { turn, ..ask() }), expected);
     }
     // `of 2` spreads the load among the two best and leaves the others where they are.
@@ -267,7 +286,8 @@ fn picks_order_the_candidates() {
 
 #[test]
 fn the_last_pick_said_holds() {
-    let program = with_all("tune t when task == code { pick cheapest }\ndefault -> all { pick best }\n");
+    let program =
+        with_all("tune t when task == code { pick cheapest }\ndefault -> all { pick best }\n");
     assert_eq!(only_step(&ask().text("task", "code").plan(&program)), "d c b a");
     let tuned = with_all("tune t when task == code { pick cheapest }\ndefault -> all\n");
     assert_eq!(only_step(&ask().text("task", "code").plan(&tuned)), "a b c d");
@@ -292,9 +312,12 @@ fn live_conditions_of_pools_are_asked_at_the_decision() {
     let shaky = ask().live("d", |it| it.error_rate = crate::units::BasisPoints(900));
     assert_eq!(only_step(&ask().plan(&program)), "d c b");
     assert_eq!(only_step(&shaky.plan(&program)), "c b");
-    assert!(shaky.removals(&program).iter().any(|it| it.model == idx("d") && it.by == RemovedBy::Pool));
+    assert!(
+        shaky.removals(&program).iter().any(|it| it.model == idx("d") && it.by == RemovedBy::Pool)
+    );
     assert_eq!(only_step(&ask().text("task", "code").plan(&program)), "a");
-    let c_shaky = ask().text("task", "code").live("c", |it| it.error_rate = crate::units::BasisPoints(900));
+    let c_shaky =
+        ask().text("task", "code").live("c", |it| it.error_rate = crate::units::BasisPoints(900));
     assert_eq!(only_step(&c_shaky.plan(&program)), "a c");
 }
 
@@ -308,11 +331,17 @@ fn a_named_model_is_that_model_or_an_error() {
          route everybody when task in [chat, math, code] -> all\ndefault -> all\n",
     );
     let plan = ask().naming("t/b").plan(&program);
-    assert_eq!((only_step(&plan).as_str(), plan.reason, &*plan.route), ("b", PlanReason::Requested, "requested"));
+    assert_eq!(
+        (only_step(&plan).as_str(), plan.reason, &*plan.route),
+        ("b", PlanReason::Requested, "requested")
+    );
     assert_eq!(plan.line, None);
     assert!(plan.fallback.is_none(), "never another model");
     // Guards, constraints and tunes apply.
-    let Decision::NoCandidate(nobody) = ask().naming("t/b").text("task", "math").decide(&program) else { panic!() };
+    let Decision::NoCandidate(nobody) = ask().naming("t/b").text("task", "math").decide(&program)
+    else {
+        panic!()
+    };
     assert!(nobody.requested && nobody.removed.len() == 1);
     let streams = ask().naming("t/b").with("request.stream", OwnedValue::Bool(true)).plan(&program);
     assert_eq!(streams.settings.parameters.len(), 1);
@@ -323,7 +352,10 @@ fn a_named_model_is_that_model_or_an_error() {
     assert!(matches!(dear, Decision::Denied(denied) if denied.over_cap && denied.status == 402));
     assert!(matches!(ask().naming("t/zzz").decide(&program), Decision::UnknownModel));
     let alias = ask().naming("gpt-4").plan(&program);
-    assert_eq!((only_step(&alias).as_str(), alias.reason, &*alias.route), ("c", PlanReason::Matched, "gpt-4"));
+    assert_eq!(
+        (only_step(&alias).as_str(), alias.reason, &*alias.route),
+        ("c", PlanReason::Matched, "gpt-4")
+    );
     assert_eq!(only_step(&ask().naming("old-thing").plan(&program)), "d c b a");
     assert_eq!(&*ask().plan(&program).route, "everybody");
 }
@@ -389,12 +421,16 @@ fn caps_deny_degrade_or_warn() {
     let huge = ask().int("input.tokens", 6_000).int("request.max_output", 1_000);
     assert_eq!(only_step(&huge.plan(&cap("degrade to cheap"))), "a");
     let none = Request { off: vec![idx("a")], ..huge };
-    assert!(matches!(none.decide(&cap("degrade to cheap")), Decision::Denied(denied) if denied.over_cap));
+    assert!(
+        matches!(none.decide(&cap("degrade to cheap")), Decision::Denied(denied) if denied.over_cap)
+    );
 }
 
 #[test]
 fn a_cap_keeps_out_what_has_no_price() {
-    let program = program("pool p = [t/free, t/a] pick first\ndefault -> p { cap $1 per request else deny }\n");
+    let program = program(
+        "pool p = [t/free, t/a] pick first\ndefault -> p { cap $1 per request else deny }\n",
+    );
     assert_eq!(only_step(&ask().plan(&program)), "a");
     assert!(ask().removals(&program).iter().any(|it| it.by == RemovedBy::Unpriced));
 }
@@ -455,7 +491,9 @@ fn ladders_are_unfolded_and_lose_steps_without_candidates() {
 #[test]
 fn arms_keep_their_callers_when_one_of_them_grows() {
     let split = |share: &str| {
-        program(&format!("split s by user.id salt \"x\" {{ new {share} -> t/a; old rest -> t/b }}\ndefault -> s\n"))
+        program(&format!(
+            "split s by user.id salt \"x\" {{ new {share} -> t/a; old rest -> t/b }}\ndefault -> s\n"
+        ))
     };
     let (five, ten) = (split("5%"), split("10%"));
     let arm = |program: &Program, user: &str| {

@@ -68,7 +68,10 @@ fn text(draw: &Draw) -> String {
         text += &format!("deny d{i} when {} because \"no\"\n", CONDITIONS[*when]);
     }
     for (i, (when, filter)) in draw.requires.iter().enumerate() {
-        text += &format!("require q{i} when {} only models where {}\n", CONDITIONS[*when], FILTERS[*filter]);
+        text += &format!(
+            "require q{i} when {} only models where {}\n",
+            CONDITIONS[*when], FILTERS[*filter]
+        );
     }
     if let Some((cents, breach)) = draw.cap {
         text += &format!(
@@ -78,7 +81,10 @@ fn text(draw: &Draw) -> String {
         );
     }
     for (i, (when, filter)) in draw.tunes.iter().enumerate() {
-        text += &format!("tune t{i} when {} {{ only models where {} }}\n", CONDITIONS[*when], FILTERS[*filter]);
+        text += &format!(
+            "tune t{i} when {} {{ only models where {} }}\n",
+            CONDITIONS[*when], FILTERS[*filter]
+        );
     }
     for (i, (when, to, filter)) in draw.routes.iter().enumerate() {
         text += &format!(
@@ -101,30 +107,41 @@ fn request() -> impl Strategy<Value = Request> {
         maybe(&["t/a", "t/d", "nobody/knows"]),
         (0u32..20_000, any::<u64>(), any::<u64>()),
     )
-        .prop_map(|(task, (tools, images, stream), tokens, output, team, user, named, (errors, seed, turn))| {
-            let mut request = ask()
-                .text("task", task)
-                .int("request.tools", tools)
-                .int("request.images", images)
-                .with("request.stream", OwnedValue::Bool(stream))
-                .int("input.tokens", tokens)
-                .int("request.bytes", tokens)
-                .without("request.max_output")
-                .live("b", |it| it.error_rate = crate::units::BasisPoints(errors))
-                .live("c", |it| it.available = errors % 2 == 0);
-            for (attr, value) in [("key.team", team), ("user.id", user)] {
-                if let Some(value) = value {
-                    request = request.text(attr, value);
+        .prop_map(
+            |(
+                task,
+                (tools, images, stream),
+                tokens,
+                output,
+                team,
+                user,
+                named,
+                (errors, seed, turn),
+            )| {
+                let mut request = ask()
+                    .text("task", task)
+                    .int("request.tools", tools)
+                    .int("request.images", images)
+                    .with("request.stream", OwnedValue::Bool(stream))
+                    .int("input.tokens", tokens)
+                    .int("request.bytes", tokens)
+                    .without("request.max_output")
+                    .live("b", |it| it.error_rate = crate::units::BasisPoints(errors))
+                    .live("c", |it| it.available = errors % 2 == 0);
+                for (attr, value) in [("key.team", team), ("user.id", user)] {
+                    if let Some(value) = value {
+                        request = request.text(attr, value);
+                    }
                 }
-            }
-            if let Some(output) = output {
-                request = request.int("request.max_output", output);
-            }
-            if let Some(named) = named {
-                request = request.naming(named);
-            }
-            Request { seed, turn, ..request }
-        })
+                if let Some(output) = output {
+                    request = request.int("request.max_output", output);
+                }
+                if let Some(named) = named {
+                    request = request.naming(named);
+                }
+                Request { seed, turn, ..request }
+            },
+        )
 }
 
 proptest! {
