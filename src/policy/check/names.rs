@@ -144,7 +144,7 @@ impl<'a> Checker<'a> {
                             format!("`{name}` is {what}, and nothing can be sent to it"),
                             "not a pool, a ladder, a split or a model",
                         )
-                        .help(format!("declare a pool: `pool NAME = [provider/model]`")),
+                        .help("declare a pool: `pool NAME = [provider/model]`"),
                     );
                     return None;
                 }

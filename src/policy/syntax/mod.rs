@@ -33,8 +33,8 @@ pub struct Parsed {
     pub file: File,
     /// What is wrong, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
-    /// Names that unreadable statements seem to declare, so that the checker does not call them
-    /// unknown as well.
+    /// Names of statements that are unreadable or have unreadable lines, so that the checker does
+    /// not call them unknown or incomplete as well.
     pub broken: Vec<String>,
 }
 

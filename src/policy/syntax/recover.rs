@@ -280,7 +280,7 @@ impl Recovery<'_, '_> {
         // Somebody's default may be in what is no statement at all, or runs together with another.
         let holds_default = || piece.clone().any(|index| self.scan.text_of(index) == "default");
         if place == Place::File && (!self.is_known(piece, place) || holds_default()) {
-            self.broken.push("default".to_owned());
+            self.remember("default");
         }
         let name = piece.start + 1;
         let is_word = self.scan.tokens.get(name).is_some_and(|token| token.kind == Kind::Word);
@@ -288,7 +288,8 @@ impl Recovery<'_, '_> {
             // An attribute's name goes on behind dots and brackets.
             let rest = &self.scan.text[self.scan.tokens[name].span.start as usize..];
             let end = rest.find([' ', '\t', '\r', '\n', ':', '=', '{']).unwrap_or(rest.len());
-            self.broken.push(rest[..end].to_owned());
+            let name = rest[..end].to_owned();
+            self.remember(&name);
         }
     }
 
@@ -312,6 +313,12 @@ impl Recovery<'_, '_> {
             });
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    fn remember(&mut self, name: &str) {
+        if !self.broken.iter().any(|known| known == name) {
+            self.broken.push(name.to_owned());
+        }
     }
 
     /// Whether the piece starts with a word that lines here start with.

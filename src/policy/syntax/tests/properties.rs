@@ -225,7 +225,7 @@ fn several_broken_statements_are_all_reported_and_the_healthy_are_kept() {
       cache off
     }
     ");
-    assert_eq!(parsed.broken, ["a", "one"]);
+    assert_eq!(parsed.broken, ["a", "one", "l", "default"]);
     let attribute = "attribute key.tier: tier form key.id else free\ndeny x when y\n";
     assert_eq!(parse(attribute).broken, ["key.tier", "x"]);
 }
