@@ -111,9 +111,9 @@ impl Health {
     pub(super) fn may_retry(&self, model: ModelIdx) -> bool {
         let Some(state) = self.models.get(model.index()) else { return false };
         let mut state = lock(state);
-        let allowed = state.retry_tokens >= 1_000;
-        state.retry_tokens = state.retry_tokens.saturating_sub(1_000);
-        allowed
+        let Some(left) = state.retry_tokens.checked_sub(1_000) else { return false };
+        state.retry_tokens = left;
+        true
     }
 }
 
