@@ -86,7 +86,7 @@ impl Setup {
             text += &format!(
                 "      - {{ name: {name}, upstream: \"{upstream}\", context: 32000, max_output: \
                  4000, can: [tools, parallel_tools, json, json_schema, logprobs], price: {{ input: \
-                 {input}, output: {output} }} }}\n"
+                 {input:?}, output: {output:?} }} }}\n"
             );
         }
         text + &self.tail
