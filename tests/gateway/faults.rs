@@ -92,8 +92,8 @@ async fn open() -> Door {
         policy += &format!("route r{index} when header[\"x-case\"] == \"{index}\" -> p{index}\n");
     }
     policy += "default -> spare\n";
-    let clocks = "timeouts: { headers: 700ms, ttft: 700ms, idle: 700ms, total: 10s }";
-    let mut setup = Setup::policy(policy + "tune clock when request.n >= 1 { timeout attempt 2s }\n")
+    let clocks = "timeouts: { headers: 2s, ttft: 2s, idle: 2s, total: 20s }";
+    let mut setup = Setup::policy(policy + "tune clock when request.n >= 1 { timeout attempt 4s }\n")
         .more(clocks)
         .model("spare", "medium");
     for (index, (fault, ..)) in FAULTS.iter().enumerate() {

@@ -218,7 +218,7 @@ async fn a_request_that_no_step_can_afford_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deadline_ends_the_climb_with_the_best_so_far() {
-    let door = Setup::policy(ladder("hold full\ndeadline 800ms", "refused"))
+    let door = Setup::policy(ladder("hold full\ndeadline 2s", "refused"))
         .model("low", "small!refuse")
         .model("high", "large!slow-headers=60s")
         .open()
@@ -226,7 +226,7 @@ async fn the_deadline_ends_the_climb_with_the_best_so_far() {
     for stream in [false, true] {
         let started = Instant::now();
         let reply = door.ask_with(&body("auto", COUNT, json!({"stream": stream})), &[]).await;
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
         assert_eq!((reply.status, reply.own("model")), (200, "sim/low"), "{}", reply.text());
         assert!(reply.text().contains("sorry"));
         let decision = door.decision(&reply).await;

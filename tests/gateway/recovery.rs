@@ -214,6 +214,17 @@ async fn the_clock_for_the_first_token_runs_from_the_request_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_answer_may_take_longer_than_the_headers_of_a_stream() {
+    let door = Setup::policy("default -> sim/slow")
+        .model("slow", "small!slow-headers=900ms")
+        .more("timeouts: { headers: 200ms, ttft: 30s }")
+        .open()
+        .await;
+    assert_eq!(door.ask("auto", COUNT).await.status, 200, "its headers come when it is written");
+    assert_eq!(door.stream("auto", COUNT).await.status, 504);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_may_not_outlast_the_clock_of_its_attempt() {
     let policy = "default -> sim/endless { timeout attempt 800ms }";
     let door = Setup::policy(policy).model("endless", "small").open().await;

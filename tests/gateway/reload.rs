@@ -113,7 +113,7 @@ async fn the_configuration_is_reloaded_too() {
     let file = door.file("pointsman.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(door.ask("sim/new", "Hello").await.status, 404);
-    let more = text.replace("models:\n", "models:\n      - { name: new, upstream: \"medium\", context: 32000, max_output: 4000, can: [tools], price: { input: 1.0, output: 2.0 } }\n");
+    let more = text.replace("models:\n", "models:\n      - { name: new, upstream: \"medium\", context: 32000, max_output: 4000, can: [tools], price: { input: 1, output: 0.25 } }\n");
     put(&file, &more);
     until("the new model is there", || async { door.ask("sim/new", "Hello").await.status == 200 }).await;
 

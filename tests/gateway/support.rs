@@ -86,10 +86,10 @@ impl Setup {
             text += &format!(
                 "      - {{ name: {name}, upstream: \"{upstream}\", context: 32000, max_output: \
                  4000, can: [tools, parallel_tools, json, json_schema, logprobs], price: {{ input: \
-                 {input:?}, output: {output:?} }} }}\n"
+                 {input}, output: {output} }} }}\n"
             );
         }
-        text + &self.tail
+        text + self.tail.as_str()
     }
 
     /// Starts the gateway, or says why it does not start.
