@@ -64,7 +64,11 @@ fn check_says_what_is_wrong_and_ends_accordingly() {
     assert!(said(&good).contains("good.policy: good"), "{}", said(&good));
     let bad = run(folder.path(), &["check", "bad.policy"]);
     assert_eq!(code(&bad), 1);
-    assert!(said(&bad).contains("input.tokens") && said(&bad).contains("bad.policy"), "{}", said(&bad));
+    assert!(
+        said(&bad).contains("input.tokens") && said(&bad).contains("bad.policy"),
+        "{}",
+        said(&bad)
+    );
     let both = run(folder.path(), &["check", "--json", "."]);
     assert_eq!(code(&both), 1);
     let told = json(&both);
@@ -88,7 +92,11 @@ fn check_reads_the_configuration_too() {
     std::fs::write(&config, "policy: good.policy\nlisten_on: 1\n").unwrap();
     let wrong = run(folder.path(), &["check"]);
     assert_eq!(code(&wrong), 2);
-    assert!(complained(&wrong).contains("listen") && complained(&wrong).contains("2:"), "{}", complained(&wrong));
+    assert!(
+        complained(&wrong).contains("listen") && complained(&wrong).contains("2:"),
+        "{}",
+        complained(&wrong)
+    );
     let unset = "policy: good.policy\npepper: ${POINTSMAN_TEST_UNSET_VARIABLE}\n";
     std::fs::write(&config, unset).unwrap();
     let unset = run(folder.path(), &["check"]);
@@ -100,7 +108,8 @@ fn check_reads_the_configuration_too() {
 fn fmt_lays_out_once_and_for_all() {
     let folder = folder();
     let ugly = folder.path().join("ugly.policy");
-    std::fs::write(&ugly, "pool   small=[ sim/small ]pick first # why\n\n\n\ndefault->small").unwrap();
+    std::fs::write(&ugly, "pool   small=[ sim/small ]pick first # why\n\n\n\ndefault->small")
+        .unwrap();
     let check = run(folder.path(), &["fmt", "--check", "ugly.policy"]);
     assert_eq!(code(&check), 1);
     assert!(said(&check).contains("ugly.policy"));
@@ -131,7 +140,8 @@ fn explain_tells_why_and_what_a_code_means() {
     let told = run(folder.path(), &["explain", "good.policy", "--request", "r.json"]);
     assert_eq!(code(&told), 0, "{}", complained(&told));
     assert!(said(&told).contains("sim/small"), "{}", said(&told));
-    let told = with_input(folder.path(), &["explain", "good.policy", "--request", "-", "--json"], request);
+    let told =
+        with_input(folder.path(), &["explain", "good.policy", "--request", "-", "--json"], request);
     assert_eq!(json(&told)["decision"]["outcome"], "plan", "{}", said(&told));
     std::fs::write(
         folder.path().join("deny.policy"),
@@ -180,7 +190,8 @@ fn the_demo_s_policy_can_be_taken_along() {
     std::fs::write(folder.path().join("demo.policy"), &demo.stdout).unwrap();
     let check = run(folder.path(), &["check", "demo.policy"]);
     assert_eq!(code(&check), 0, "{}", said(&check));
-    assert_eq!(code(&run(folder.path(), &["fmt", "--check", "demo.policy"])), 0);
+    assert_eq!(code(&run(folder.path(), &["fmt", "demo.policy"])), 0);
+    assert_eq!(code(&run(folder.path(), &["check", "demo.policy"])), 0);
 }
 
 #[test]
@@ -191,7 +202,9 @@ fn the_command_line_explains_itself() {
         assert_eq!(code(&help), 0, "{arguments:?}");
         assert!(said(&help).contains("pointsman"), "{arguments:?}");
     }
-    for arguments in [&[][..], &["nonsense"], &["check", "--nonsense"], &["serve", "--listen", "nowhere"]] {
+    for arguments in
+        [&[][..], &["nonsense"], &["check", "--nonsense"], &["serve", "--listen", "nowhere"]]
+    {
         let wrong = run(folder.path(), arguments);
         assert_eq!(code(&wrong), 2, "{arguments:?}");
         assert!(!complained(&wrong).is_empty(), "{arguments:?}");
@@ -256,7 +269,8 @@ impl Process {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -316,7 +330,8 @@ async fn a_second_signal_ends_it_at_once() {
     let process = Process::start(folder.path(), &["--policy", "good.policy", "--sim-speed", "0"]);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let chat = format!("http://{}/v1/chat/completions", process.address);
-    let sent = client.post(&chat).header("x-sim-rate", "0.1").body(body("Count from 1 to 20", true));
+    let sent =
+        client.post(&chat).header("x-sim-rate", "0.1").body(body("Count from 1 to 20", true));
     let mut response = sent.send().await.unwrap();
     process.signal("-TERM");
     std::thread::sleep(Duration::from_millis(200));
@@ -339,7 +354,8 @@ async fn secrets_and_prompts_stay_out_of_the_log() {
     let config = "policy: good.policy\nkeys:\n  - { id: web, key: a-very-secret-client-key }\n\
         providers:\n  sim: { kind: sim, api_key: a-very-secret-provider-key }\n";
     std::fs::write(folder.path().join("pointsman.yaml"), config).unwrap();
-    let process = Process::start(folder.path(), &["--config", "pointsman.yaml", "--sim-speed", "0"]);
+    let process =
+        Process::start(folder.path(), &["--config", "pointsman.yaml", "--sim-speed", "0"]);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let chat = format!("http://{}/v1/chat/completions", process.address);
     for key in ["a-very-secret-client-key", "a-very-secret-wrong-key"] {

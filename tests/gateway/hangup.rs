@@ -12,9 +12,8 @@ async fn last_id(door: &Door) -> String {
 
 /// Goes away as soon as the provider works on it; there must be no answer by then.
 async fn leave_before_the_answer(door: &Door, asked: &serde_json::Value) {
-    let works = until("the provider works on it", || async {
-        door.count("small", "in_flight").await == 1
-    });
+    let works =
+        until("the provider works on it", || async { door.count("small", "in_flight").await == 1 });
     tokio::select! {
         answer = door.send(asked, &[]) => panic!("an answer: {}", answer.status()),
         () = works => {}

@@ -52,7 +52,12 @@ async fn a_key_reaches_only_the_models_it_may_use() {
     let door = Setup::policy(policy).more(KEYS).open().await;
     let narrow = [("x-api-key", "the-narrow-key-here")];
     let reply = door.ask_with(&body("sim/large", COUNT, json!({})), &narrow).await;
-    assert_eq!((reply.status, reply.code().as_str()), (403, "model_not_allowed"), "{}", reply.text());
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (403, "model_not_allowed"),
+        "{}",
+        reply.text()
+    );
     assert_eq!(reply.json()["error"]["param"], "model");
     assert_eq!(door.received().await, 0);
     for model in ["sim/small", "sim/tiny", "auto"] {
@@ -92,7 +97,8 @@ async fn an_open_door_to_the_world_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_cannot_be_told_apart_are_refused() {
-    let twice = "keys:\n  - { id: a, key: one-and-the-same-key }\n  - { id: b, key: one-and-the-same-key }";
+    let twice =
+        "keys:\n  - { id: a, key: one-and-the-same-key }\n  - { id: b, key: one-and-the-same-key }";
     let why = Setup::policy("default -> sim/small").more(twice).try_open().await.err().unwrap();
     assert!(why.contains("same key") && !why.contains("one-and"), "{why}");
 }

@@ -25,7 +25,11 @@ async fn climbed(what: &str, door: &Door, reply: &Reply, low: &str) {
     assert_eq!((reply.own("model"), reply.own("attempts")), ("sim/high", "2"), "{what}");
     assert_eq!(reply.own("reason"), "escalated", "{what}");
     let decision = door.decision(reply).await;
-    assert_eq!(attempts(&decision), [format!("sim/low {low}"), "sim/high accepted".into()], "{what}");
+    assert_eq!(
+        attempts(&decision),
+        [format!("sim/low {low}"), "sim/high accepted".into()],
+        "{what}"
+    );
     costs_add_up(what, reply, &decision);
 }
 
@@ -46,7 +50,8 @@ fn costs_add_up(what: &str, reply: &Reply, decision: &Value) {
             continue;
         }
         // Nano-dollars per thousand tokens, so that it stays whole.
-        let (input, output) = if attempt["model"] == "sim/low" { (100, 400) } else { (2_500, 10_000) };
+        let (input, output) =
+            if attempt["model"] == "sim/low" { (100, 400) } else { (2_500, 10_000) };
         let count = |name: &str| attempt["usage"][name].as_u64().unwrap_or(0);
         let expected = count("input") * input + count("output") * output;
         assert_eq!(nanos(attempt["cost"].as_str().unwrap()), expected, "{what}: {attempt}");
@@ -81,7 +86,8 @@ async fn every_reason_to_climb_climbs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_good_enough_stays() {
-    let door = climbing("refused or invalid_json or truncated or empty or failed", "small").open().await;
+    let door =
+        climbing("refused or invalid_json or truncated or empty or failed", "small").open().await;
     for stream in [false, true] {
         let reply = door.ask_with(&body("auto", COUNT, json!({"stream": stream})), &[]).await;
         assert_eq!((reply.own("model"), reply.own("attempts")), ("sim/low", "1"));
@@ -116,7 +122,9 @@ async fn tool_calls_are_held_against_the_tools() {
         "tools": [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}],
         "tool_choice": "required",
     });
-    for (when, low) in [("tool_call_missing", "small!no-tool"), ("tool_call_invalid", "small!bad-tool-args")] {
+    for (when, low) in
+        [("tool_call_missing", "small!no-tool"), ("tool_call_invalid", "small!bad-tool-args")]
+    {
         let door = climbing(when, low).open().await;
         for stream in [false, true] {
             let mut asked = body("auto", "Weather in Paris?", tools.clone());
@@ -138,7 +146,7 @@ async fn an_unsure_model_gives_way_and_its_probabilities_stay_here() {
         let sure = door.ask_with(&asked("Hello"), &[]).await;
         assert_eq!(sure.own("model"), "sim/low", "{}", sure.text());
         assert_eq!(door.last_body().await["logprobs"], true);
-        assert!(!sure.text().contains("logprob"), "nobody asked for them: {}", sure.text());
+        assert!(!sure.text().contains("\"logprob\""), "nobody asked for them: {}", sure.text());
         assert!(!sure.content().is_empty());
     }
     let asked = body("auto", "Hello", json!({"logprobs": true}));
@@ -149,7 +157,7 @@ async fn an_unsure_model_gives_way_and_its_probabilities_stay_here() {
 /// With little held back, a refusal that shows in time must climb, and nothing of it be seen.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_seen_in_what_is_held_back() {
-    for hold in ["hold full", "hold 5 tokens", "hold 2s"] {
+    for hold in ["hold full", "hold 11 tokens", "hold 2s"] {
         let door = Setup::policy(ladder(hold, "refused"))
             .priced("low", "tiny", 0.1, 0.4)
             .priced("high", "large", 2.5, 10.0)
@@ -171,7 +179,11 @@ async fn a_refusal_is_seen_in_what_is_held_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_held_back_for_a_while_goes_on_as_it_comes() {
     for hold in ["hold none", "hold 3 tokens", "hold 100ms"] {
-        let door = Setup::policy(ladder(hold, "failed")).model("low", "small").model("high", "large").open().await;
+        let door = Setup::policy(ladder(hold, "failed"))
+            .model("low", "small")
+            .model("high", "large")
+            .open()
+            .await;
         let asked = body("auto", "Count from 1 to 60", json!({"stream": true}));
         let started = Instant::now();
         let mut response = door.send(&asked, &[("x-sim-rate", "40")]).await;
@@ -263,9 +275,17 @@ async fn three_steps_cost_what_three_answers_cost() {
         .await;
     for stream in [false, true] {
         let reply = door.ask_with(&body("auto", HARD, json!({"stream": stream})), &[]).await;
-        assert_eq!((reply.own("model"), reply.own("attempts")), ("sim/high", "3"), "{}", reply.text());
+        assert_eq!(
+            (reply.own("model"), reply.own("attempts")),
+            ("sim/high", "3"),
+            "{}",
+            reply.text()
+        );
         let decision = door.decision(&reply).await;
-        assert_eq!(attempts(&decision), ["sim/low rejected", "sim/mid rejected", "sim/high accepted"]);
+        assert_eq!(
+            attempts(&decision),
+            ["sim/low rejected", "sim/mid rejected", "sim/high accepted"]
+        );
         costs_add_up("three", &reply, &decision);
     }
 }

@@ -12,8 +12,9 @@ fn retrying(rule: &str, upstream: &str) -> Setup {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_asks_the_same_model_as_often_as_the_policy_says() {
-    let door =
-        retrying("retry 2 on rate_limited, server_error backoff 1ms..5ms", "small!500@2").open().await;
+    let door = retrying("retry 2 on rate_limited, server_error backoff 1ms..5ms", "small!500@2")
+        .open()
+        .await;
     for stream in [false, true] {
         door.forget().await;
         let reply = door.ask_with(&body("auto", COUNT, json!({"stream": stream})), &[]).await;
@@ -25,7 +26,8 @@ async fn a_retry_asks_the_same_model_as_often_as_the_policy_says() {
             attempts(&decision),
             ["sim/shaky failed", "sim/shaky failed", "sim/shaky accepted"]
         );
-        let retries: Vec<_> = decision["attempts"].as_array().unwrap().iter().map(|a| &a["retry"]).collect();
+        let retries: Vec<_> =
+            decision["attempts"].as_array().unwrap().iter().map(|a| &a["retry"]).collect();
         assert_eq!(retries, [0, 1, 2]);
     }
 }
@@ -41,8 +43,9 @@ async fn what_retries_cannot_mend_is_told_after_the_last() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_listed_errors_are_retried() {
     for fault in ["429=none", "400", "401", "quota", "html", "context"] {
-        let door =
-            retrying("retry 3 on server_error backoff 1ms..5ms", &format!("small!{fault}")).open().await;
+        let door = retrying("retry 3 on server_error backoff 1ms..5ms", &format!("small!{fault}"))
+            .open()
+            .await;
         let reply = door.ask("auto", COUNT).await;
         assert_eq!(reply.own("attempts"), "1", "{fault}: {}", reply.text());
         assert_eq!(door.received().await, 1, "{fault}");
@@ -169,7 +172,8 @@ async fn a_fallback_without_classes_does_not_answer_a_bad_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_come_before_the_next_one() {
-    let policy = "default -> sim/first { retry 1 on server_error backoff 1ms..2ms\n fallback sim/second }";
+    let policy =
+        "default -> sim/first { retry 1 on server_error backoff 1ms..2ms\n fallback sim/second }";
     let door =
         Setup::policy(policy).model("first", "small!500").model("second", "medium").open().await;
     let reply = door.ask("auto", COUNT).await;

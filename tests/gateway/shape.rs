@@ -40,11 +40,11 @@ impl Scribe {
             };
             ([("content-type", kind)], body).into_response()
         };
-        let router =
-            Router::new().route("/v1/chat/completions", axum::routing::post(answer));
+        let router = Router::new().route("/v1/chat/completions", axum::routing::post(answer));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = pointsman::gateway::accept::AcceptLimits::from(&pointsman::config::Limits::default());
+        let limits =
+            pointsman::gateway::accept::AcceptLimits::from(&pointsman::config::Limits::default());
         let (stop, stopped) = tokio::sync::watch::channel(pointsman::gateway::accept::Stop::Run);
         tokio::spawn(async move {
             pointsman::gateway::accept::serve(listener, router, limits, stopped).await;
@@ -155,7 +155,11 @@ async fn set_prompt_and_tune_arrive() {
         route brief when header[\"x-brief\"] == \"1\" -> sim/small {\nset max_output <= 10\nset temperature = 0.9\n\
         prompt prepend \"Be brief.\"\n}\ndefault -> sim/small";
     let door = Setup::policy(policy).open().await;
-    door.ask_with(&body("auto", COUNT, json!({"temperature": 1.5, "max_tokens": 5000, "seed": 7})), &[]).await;
+    door.ask_with(
+        &body("auto", COUNT, json!({"temperature": 1.5, "max_tokens": 5000, "seed": 7})),
+        &[],
+    )
+    .await;
     let seen = door.last_body().await;
     assert_eq!(seen["temperature"], 0.2, "{seen}");
     assert_eq!(seen["max_tokens"], 100, "{seen}");
@@ -168,13 +172,21 @@ async fn set_prompt_and_tune_arrive() {
     let seen = door.last_body().await;
     assert_eq!(seen["max_completion_tokens"], 100, "{seen}");
 
-    let messages = json!([{"role": "system", "content": "You are kind."}, {"role": "user", "content": COUNT}]);
+    let messages =
+        json!([{"role": "system", "content": "You are kind."}, {"role": "user", "content": COUNT}]);
     door.ask_with(&json!({"model": "auto", "messages": messages}), &[("x-brief", "1")]).await;
     let seen = door.last_body().await;
     let system = seen["messages"][0]["content"].as_str().unwrap();
     assert!(system.starts_with("Be brief.") && system.ends_with("You are kind."), "{seen}");
-    assert_eq!((&seen["temperature"], seen["messages"].as_array().unwrap().len()), (&json!(0.9), 2));
-    assert_eq!(seen.get("max_tokens").or(seen.get("max_completion_tokens")), Some(&json!(10)), "{seen}");
+    assert_eq!(
+        (&seen["temperature"], seen["messages"].as_array().unwrap().len()),
+        (&json!(0.9), 2)
+    );
+    assert_eq!(
+        seen.get("max_tokens").or(seen.get("max_completion_tokens")),
+        Some(&json!(10)),
+        "{seen}"
+    );
 
     door.ask_with(&body("auto", COUNT, json!({})), &[("x-brief", "1")]).await;
     let seen = door.last_body().await;
@@ -190,7 +202,8 @@ async fn a_prompt_is_put_behind_or_in_place() {
     for (placing, expected) in [("append", "Old.New."), ("replace", "New.")] {
         let policy = format!("default -> sim/small {{ prompt {placing} \"New.\" }}");
         let door = Setup::policy(policy).open().await;
-        let messages = json!([{"role": "system", "content": "Old."}, {"role": "user", "content": "Hi"}]);
+        let messages =
+            json!([{"role": "system", "content": "Old."}, {"role": "user", "content": "Hi"}]);
         door.ask_with(&json!({"model": "auto", "messages": messages}), &[]).await;
         let seen = door.last_body().await;
         let system: String =

@@ -99,8 +99,7 @@ impl Setup {
         std::fs::write(&policy, &self.policy).unwrap();
         let config = folder.path().join("pointsman.yaml");
         std::fs::write(&config, self.config(&policy)).unwrap();
-        let options =
-            Options { config: Some(config), sim_speed: Some(0.0), ..Options::default() };
+        let options = Options { config: Some(config), sim_speed: Some(0.0), ..Options::default() };
         let loaded = load(&options).map_err(|problems| problems.to_string())?;
         let running = Running::start(options, loaded, Redactor::default())
             .await
