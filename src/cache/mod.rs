@@ -109,7 +109,11 @@ impl ResponseCache {
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             let mut leader = match self.lead(key) {
-                Ok(lead) => return Lookup::Miss(lead),
+                // Whoever led until a moment ago may have stored its answer since we looked.
+                Ok(lead) => match self.answers.get(&key).await {
+                    Some(stored) => return Lookup::Hit(stored),
+                    None => return Lookup::Miss(lead),
+                },
                 Err(leader) => leader,
             };
             // The leader's sender is only ever dropped, so this ends when the leader does.
@@ -210,6 +214,30 @@ mod tests {
             joined += usize::from(task.await.unwrap());
         }
         assert!(joined >= 1, "{joined}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn nobody_leads_once_the_answer_is_there() {
+        let cache = Arc::new(ResponseCache::new(1 << 20));
+        for round in 0..300 {
+            let tasks: Vec<_> = (0..8)
+                .map(|_| {
+                    let cache = cache.clone();
+                    tokio::spawn(async move {
+                        let Lookup::Miss(lead) = cache.find(key(&round.to_string())).await else {
+                            return 0;
+                        };
+                        cache.store(&lead, stored("yes", LONG)).await;
+                        1
+                    })
+                })
+                .collect();
+            let mut led = 0;
+            for task in tasks {
+                led += task.await.unwrap();
+            }
+            assert_eq!(led, 1, "round {round}");
+        }
     }
 
     #[tokio::test]

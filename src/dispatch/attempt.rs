@@ -79,8 +79,15 @@ impl Attempt<'_> {
             .map_err(transport)?;
         let call = Call::Chat { model: &self.described.upstream_name };
         let sending = client.send(self.provider, call, encoded.body, &self.job.headers);
-        let default = if shape.stream { DEFAULT_HEADERS_STREAM } else { DEFAULT_HEADERS_WHOLE };
-        let clock = timeouts.headers.unwrap_or(default);
+        let clock = if shape.stream {
+            // Many providers send headers and first token together.
+            let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);
+            timeouts.headers.unwrap_or(DEFAULT_HEADERS_STREAM).min(ttft)
+        } else {
+            // The gateway's own clock is made for streams; only a policy means whole answers too.
+            let usual = self.job.clocks.headers.unwrap_or_default().max(DEFAULT_HEADERS_WHOLE);
+            said.headers.unwrap_or(usual)
+        };
         let response =
             within(clock, limit, "no answer began", sending).await?.map_err(transport)?;
         record.headers(response.status.as_u16());
@@ -185,6 +192,8 @@ impl Attempt<'_> {
         let idle = timeouts.idle.unwrap_or(DEFAULT_IDLE);
         let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);
         let started = Instant::now();
+        // The client waits for its first token since it asked, not since headers came.
+        let first_due = started + ttft.saturating_sub(record.elapsed());
         let mut first_token = false;
         let mut ended = false;
         while !ended && !self.held_enough(hold, first_token, &machine, started) {
@@ -192,7 +201,7 @@ impl Attempt<'_> {
             let clock = if first_token {
                 idle
             } else {
-                (started + ttft).saturating_duration_since(Instant::now())
+                first_due.saturating_duration_since(Instant::now())
             };
             let patience = match hold {
                 Hold::For(time) if first_token => {

@@ -34,6 +34,12 @@ impl Endpoint {
         (index, &self.keys[index].0)
     }
 
+    /// How many keys there are besides the one in use: so often may a request move on to the next,
+    /// lest keys that are put aside for moments are tried in turn for ever.
+    pub(super) fn other_keys(&self) -> u32 {
+        u32::try_from(self.keys.len()).unwrap_or(u32::MAX).saturating_sub(1)
+    }
+
     /// Puts a key aside for a while; says whether another one can be used meanwhile.
     pub(super) fn put_aside(&self, key: usize, time: Duration) -> bool {
         let mut aside = self.keys[key].1.lock().unwrap_or_else(PoisonError::into_inner);

@@ -240,6 +240,7 @@ impl Climb<'_> {
             let Tried::Failed(error) = &outcome else { return outcome };
             if let Some(aside) = keys_fault(error)
                 && endpoint.put_aside(key, aside)
+                && tries < endpoint.other_keys()
                 && !self.out_of_time()
             {
                 tries += 1;

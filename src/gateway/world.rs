@@ -76,6 +76,7 @@ impl World {
     pub fn build(setting: &Setting<'_>, previous: Option<&World>) -> Result<World, Problems> {
         let mut problems = Vec::new();
         let catalog = catalog(setting.config, &mut problems);
+        let catalog_stands = problems.is_empty();
         if !problems.is_empty() {
             // Policies would be blamed for models that could not be read.
             return Err(Problems(problems));
@@ -107,7 +108,8 @@ impl World {
         };
         let sources = policy_sources(setting, &mut problems);
         let mut policies = BTreeMap::new();
-        for source in &sources {
+        // Without its models every policy would be wrong, which hides what really is.
+        for source in sources.iter().filter(|_| catalog_stands) {
             if let Some(program) = source.compile(&catalog, &mut problems) {
                 policies.insert(source.name.clone(), program);
             }
@@ -210,7 +212,8 @@ fn served_row(
         defaults["region"] = region.as_str().into();
     }
     let row = serde_json::json!({ "provider": id, "defaults": defaults, "models": models });
-    serde_json::from_value(row).map_err(|error| match served {
+    // Through text, because it has all digits of a price; JSON is YAML.
+    serde_yaml::from_str(&row.to_string()).map_err(|error| match served {
         ServedModel::Row(raw) => raw.error(error.to_string(), None).to_string(),
         ServedModel::Name(name) => name.error(error.to_string(), None).to_string(),
     })
