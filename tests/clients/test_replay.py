@@ -173,5 +173,8 @@ def test_what_was_recorded_comes_through(replaying, player, provider):
         edits = [edit for edit in record.get("diff", []) if edit[0] not in DOCUMENTED_EDITS]
         if edits:
             wrong.setdefault(record["id"], f"the provider got another request: {edits}")
-    assert len(served) == len(EXCHANGES[provider]) or wrong, "somebody was asked twice, or not at all"
+    # What the gateway can tell to be wrong by itself it does not send.
+    asked = sorted(record["id"] for record in served)
+    answered = {exchange["id"] for exchange in EXCHANGES[provider] if exchange["response"]["status"] < 400}
+    assert len(asked) == len(set(asked)) and answered <= set(asked) or wrong, "somebody was asked twice, or not at all"
     assert not wrong, f"{len(wrong)} of {len(EXCHANGES[provider])}:\n" + "\n".join(f"{id}: {what}" for id, what in wrong.items())
