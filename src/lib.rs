@@ -1,4 +1,15 @@
 //! Pointsman: an LLM gateway whose routing policy people can read, test and prove.
+//!
+//! `client → gateway → facts → policy → plan → dispatch → provider → back`. The modules in reading
+//! order; imports run downwards only, from the last group to the first:
+//!
+//! - basic types: [`units`], [`ids`], [`error_class`], [`caller`]
+//! - the pure core, without I/O and clock: [`catalog`] (models, prices), [`dialect`] (wire formats),
+//!   [`policy`] (the language, its evaluator, its plans), [`script`] (Rhai, fenced), [`facts`] (what a
+//!   policy may look at)
+//! - the shell: [`provider`] (who can be asked, and the HTTP client), [`cache`], [`dispatch`] (carrying
+//!   out a plan), [`sim`] (the built-in provider), [`config`], [`telemetry`], [`gateway`] (what clients
+//!   talk to), [`cli`]
 
 pub mod cache;
 pub mod caller;
@@ -13,6 +24,7 @@ pub mod gateway;
 pub mod ids;
 pub mod policy;
 pub mod provider;
+pub mod script;
 pub mod sim;
 pub mod telemetry;
 pub mod units;

@@ -136,13 +136,8 @@ mod tests {
         let request = Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap();
         let settings = Settings::default();
         let tenant = TenantId::new(tenant);
-        let scope = Scope {
-            tenant: &tenant,
-            targets: &["a/m"],
-            extra: &[],
-            parts,
-            settings: &settings,
-        };
+        let scope =
+            Scope { tenant: &tenant, targets: &["a/m"], extra: &[], parts, settings: &settings };
         CacheKey::of(&request, &scope).unwrap()
     }
 

@@ -161,8 +161,13 @@ mod tests {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
         let request = Request::read(body.into()).unwrap();
         let (tenant, settings) = (TenantId::new("t"), Settings::default());
-        let scope =
-            key::Scope { tenant: &tenant, targets: &[], extra: &[], parts: None, settings: &settings };
+        let scope = key::Scope {
+            tenant: &tenant,
+            targets: &[],
+            extra: &[],
+            parts: None,
+            settings: &settings,
+        };
         CacheKey::of(&request, &scope).unwrap()
     }
 

@@ -48,15 +48,13 @@ impl<'de> Deserialize<'de> for Dollars {
             fn visit_u64<E: de::Error>(self, whole: u64) -> Result<Dollars, E> {
                 self.visit_str(&whole.to_string())
             }
-            // Formats that have no text left print the shortest number that reads back the same,
-            // which is what was written, up to 15 digits.
+            // The shortest number that reads back the same is what was written, up to 15 digits.
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Dollars, E> {
                 self.visit_str(&number.to_string())
             }
         }
 
-        // Asked for a string, YAML hands over the text of a plain number too.
-        deserializer.deserialize_str(Visitor)
+        deserializer.deserialize_any(Visitor)
     }
 }
 

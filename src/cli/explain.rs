@@ -67,7 +67,9 @@ pub(super) fn run(args: &Args) -> u8 {
 
 fn looks_like_a_code(what: &str) -> bool {
     let mut chars = what.chars();
-    matches!(chars.next(), Some('P' | 'p')) && chars.clone().count() == 4 && chars.all(|c| c.is_ascii_digit())
+    matches!(chars.next(), Some('P' | 'p'))
+        && chars.clone().count() == 4
+        && chars.all(|c| c.is_ascii_digit())
 }
 
 fn page(code: &str, as_json: bool) -> u8 {

@@ -73,7 +73,11 @@ fn standard_input(check: bool) -> u8 {
     }
     match formatted("standard input", &text) {
         Some(formatted) if check => {
-            if formatted == text { DONE } else { FAULTS }
+            if formatted == text {
+                DONE
+            } else {
+                FAULTS
+            }
         }
         Some(formatted) => {
             output::line(formatted.trim_end_matches('\n'));

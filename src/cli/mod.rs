@@ -25,8 +25,10 @@ pub const FAILED: u8 = 2;
 /// One gateway for every LLM provider, and a routing policy that people can read, test and prove.
 #[derive(Debug, Parser)]
 #[command(name = "pointsman", version, about, long_about = None, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 the thing looked at has faults, 2 could not be carried \
-out.\nStart with `pointsman demo`: it needs no key and no configuration.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the thing looked at has faults, 2 could not be carried \
+out.\nStart with `pointsman demo`: it needs no key and no configuration."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -6,8 +6,7 @@ use std::io::{IsTerminal, Write};
 /// quietly.
 pub fn line(text: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();
-    let written =
-        out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n"));
+    let written = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n"));
     if written.is_err() {
         std::process::exit(0);
     }

@@ -39,7 +39,7 @@ fn accepts_and_refuses_what_json_does() {
 #[test]
 fn refuses_what_is_nested_too_deep_without_overflowing() {
     assert!(check(&"[".repeat(1_000_000)).is_err());
-    let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    let nested = |levels: usize| "[".repeat(levels) + &*"]".repeat(levels);
     let serde = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
     for levels in [126, 127, 128, 129] {
         assert_eq!(check(&nested(levels)).is_ok(), serde(&nested(levels)), "{levels}");

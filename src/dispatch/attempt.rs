@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::forward::{Forward, Tail};
 use super::outcome::Record;
-use super::{Job, edits, timed_out, upstream_name};
+use super::{Job, edits, timed_out};
 use crate::catalog::Model;
 use crate::dialect::openai_chat::stream::{Event, EventKind};
 use crate::dialect::openai_chat::{self, Stream, StreamEnd};
@@ -20,7 +20,8 @@ use crate::policy::program::{Hold, Timeouts};
 use crate::provider::{Call, Provider, Response, TransportError};
 
 const DEFAULT_HEADERS_STREAM: Duration = Duration::from_secs(30);
-/// A whole answer's headers come when it is written, so this is the time for writing it.
+/// A whole answer's headers come when it is written (or its body does), so this is the time for
+/// writing it.
 const DEFAULT_HEADERS_WHOLE: Duration = Duration::from_secs(300);
 const DEFAULT_TTFT: Duration = Duration::from_secs(30);
 const DEFAULT_IDLE: Duration = Duration::from_secs(60);
@@ -76,7 +77,7 @@ impl Attempt<'_> {
             .endpoints
             .client(said.connect.unwrap_or_else(|| self.provider.connect_timeout()))
             .map_err(transport)?;
-        let call = Call::Chat { model: upstream_name(self.described) };
+        let call = Call::Chat { model: &self.described.upstream_name };
         let sending = client.send(self.provider, call, encoded.body, &self.job.headers);
         let default = if shape.stream { DEFAULT_HEADERS_STREAM } else { DEFAULT_HEADERS_WHOLE };
         let clock = timeouts.headers.unwrap_or(default);
@@ -107,8 +108,8 @@ impl Attempt<'_> {
 
     async fn error_answer(&self, response: Response, limit: Instant) -> UpstreamError {
         let (status, headers) = (response.status.as_u16(), response.headers.clone());
-        let body =
-            within(DEFAULT_IDLE, limit, "the error broke off", response.read(MOST_ERROR_BYTES));
+        let reading = response.read(MOST_ERROR_BYTES, DEFAULT_IDLE);
+        let body = within(DEFAULT_IDLE, limit, "the error broke off", reading);
         let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
         UpstreamError::from_response(status, &headers, &body, SystemTime::now())
     }
@@ -120,7 +121,8 @@ impl Attempt<'_> {
         record: &mut Record,
     ) -> Result<(Bytes, Answer), UpstreamError> {
         let headers = response.headers.clone();
-        let reading = response.read(MOST_ANSWER_BYTES);
+        let pause = self.step.settings.timeouts.idle.unwrap_or(DEFAULT_HEADERS_WHOLE);
+        let reading = response.read(MOST_ANSWER_BYTES, pause);
         let body = within_limit(limit, "the answer did not end", reading).await?;
         let body = body.map_err(transport)?;
         if crate::dialect::error::is_html(&headers, &body) {

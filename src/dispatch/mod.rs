@@ -25,7 +25,7 @@ pub use forward::Forward;
 pub use health::Health;
 pub use outcome::{AttemptRecord, Log, Verdict};
 
-use crate::catalog::{Catalog, Model, ModelIdx};
+use crate::catalog::{Catalog, ModelIdx};
 use crate::dialect::openai_chat::Request;
 use crate::dialect::{Answer, UpstreamError};
 use crate::error_class::{ErrorClass, ErrorSet};
@@ -33,7 +33,7 @@ use crate::facts::RequestFacts;
 use crate::policy::plan::{Plan, Step};
 use crate::policy::program::{Retry, Timeouts};
 use crate::provider::Provider;
-use attempt::{Attempt, Opened};
+use attempt::{Attempt, Opened, OpenedContent};
 use outcome::AttemptFacts;
 use spending::Purse;
 
@@ -123,7 +123,6 @@ pub async fn run(job: Job) -> Result<Delivery, Failure> {
         job: &job,
         best: None,
         last_error: None,
-        errors: false,
     };
     climb.run().await
 }
@@ -136,31 +135,37 @@ struct Climb<'a> {
     /// The best answer that was rejected: better than none if the climb has to stop.
     best: Option<Delivery>,
     last_error: Option<Failure>,
-    /// Whether an attempt failed on the way.
-    errors: bool,
 }
 
 /// What came of one model.
 enum Tried {
     /// An answer that is taken.
     Accepted(Box<Delivery>),
-    /// An answer that the step's condition rejects.
-    Rejected(Box<Delivery>),
+    /// An answer that the step's condition rejects; without one if only its beginning was read.
+    Rejected(Option<Box<Delivery>>),
     /// An error.
     Failed(UpstreamError),
-    /// It was not asked: the money or the time that is left does not suffice, or it may not be
-    /// retried.
+    /// It was not asked: the money or the time that is left does not suffice.
     Skipped,
+}
+
+/// What came of one step.
+enum Stepped {
+    /// The client gets this.
+    Delivered(Box<Delivery>),
+    /// The next step is to try.
+    Climb,
+    /// No other step may try.
+    Stop,
 }
 
 impl Climb<'_> {
     async fn run(mut self) -> Result<Delivery, Failure> {
-        let steps = &self.job.plan.steps;
-        for (position, step) in steps.iter().enumerate() {
+        for (position, step) in self.job.plan.steps.iter().enumerate() {
             match self.step(step, position).await {
-                Some(delivery) => return Ok(delivery),
-                None if self.out_of_time() => break,
-                None => {}
+                Stepped::Delivered(delivery) => return Ok(*delivery),
+                Stepped::Climb if !self.out_of_time() => {}
+                Stepped::Climb | Stepped::Stop => break,
             }
         }
         if let Some(best) = self.best {
@@ -171,74 +176,52 @@ impl Climb<'_> {
             .unwrap_or_else(|| Failure { error: nobody_asked(&self.job.plan), model: None }))
     }
 
-    /// One step: its candidates, then the fallback. `None`: climb on.
-    async fn step(&mut self, step: &Step, position: usize) -> Option<Delivery> {
+    /// One step: its candidates in order, then the fallback.
+    async fn step(&mut self, step: &Step, position: usize) -> Stepped {
         let plan = &self.job.plan;
+        let (fallback, fallback_on) = match &plan.fallback {
+            Some((models, on)) => (models.as_slice(), *on),
+            None => (&[][..], ErrorSet::NONE),
+        };
         let candidates = step.candidates.iter().map(|model| (*model, false));
-        let fallback =
-            plan.fallback.iter().flat_map(|(models, _)| models).map(|model| (*model, true));
-        let mut last: Option<ErrorClass> = None;
-        for (nth, (model, is_fallback)) in candidates.chain(fallback).enumerate() {
-            let moves_on = match (last, is_fallback) {
+        let candidates = candidates.chain(fallback.iter().map(|model| (*model, true)));
+        let mut error: Option<UpstreamError> = None;
+        for (model, is_fallback) in candidates {
+            let may_follow = match (&error, is_fallback) {
                 (None, false) => true,
+                // All candidates were too dear: a fallback may be cheaper.
                 (None, true) => self.purse.refused_any(),
-                (Some(class), false) => ErrorSet::DEFAULT_FALLBACK.contains(class),
-                (Some(class), true) => {
-                    plan.fallback.as_ref().is_some_and(|(_, on)| on.contains(class))
-                }
+                (Some(error), false) => ErrorSet::DEFAULT_FALLBACK.contains(error.class),
+                (Some(error), true) => fallback_on.contains(error.class),
             };
-            if !moves_on {
+            if !may_follow || self.out_of_time() {
                 continue;
             }
-            let served = match (position, nth) {
-                (0, 0) => Served::AsPlanned,
-                _ if is_fallback || self.errors => Served::Fallback,
-                (0, _) => Served::AsPlanned,
-                _ => Served::Escalated,
+            let served = match (position, is_fallback || error.is_some()) {
+                (_, true) => Served::Fallback,
+                (0, false) => Served::AsPlanned,
+                (_, false) => Served::Escalated,
             };
-            let served = if position > 0 && !is_fallback { Served::Escalated } else { served };
             match self.model(step, model, served).await {
-                Tried::Accepted(delivery) => return Some(*delivery),
+                Tried::Accepted(delivery) => return Stepped::Delivered(delivery),
                 Tried::Rejected(delivery) => {
-                    self.best = Some(*delivery);
-                    return None;
+                    self.best = delivery.map(|delivery| *delivery).or(self.best.take());
+                    return Stepped::Climb;
                 }
-                Tried::Failed(error) => {
-                    last = Some(error.class);
-                    self.errors = true;
-                    let climbs = step.escalate.is_some();
-                    let failure = Failure { error, model: Some(model) };
-                    self.last_error = Some(failure);
-                    if !climbs && !self.may_go_on(last) {
-                        break;
-                    }
+                Tried::Failed(failed) => {
+                    self.last_error = Some(Failure { error: failed.clone(), model: Some(model) });
+                    error = Some(failed);
                 }
                 Tried::Skipped => {}
             }
-            if self.out_of_time() {
-                break;
-            }
         }
         // Whether a failure climbs is for the step to say; without a word it does not.
-        let climbs = match (&step.escalate, last, &self.last_error) {
-            (Some(cond), Some(_), Some(failure)) => {
-                let facts = AttemptFacts::failed(&self.job.facts, &failure.error);
-                cond.holds(&facts)
-            }
-            (Some(_), ..) => true,
-            (None, ..) => false,
+        let climbs = match (&step.escalate, &error) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(cond), Some(error)) => cond.holds(&AttemptFacts::failed(&self.job.facts, error)),
         };
-        if !climbs {
-            // Nothing above may be asked: end the climb here.
-            self.deadline = Instant::now();
-        }
-        None
-    }
-
-    fn may_go_on(&self, class: Option<ErrorClass>) -> bool {
-        let Some(class) = class else { return true };
-        let by_fallback = self.job.plan.fallback.as_ref().is_some_and(|(_, on)| on.contains(class));
-        ErrorSet::DEFAULT_FALLBACK.contains(class) || by_fallback
+        if climbs { Stepped::Climb } else { Stepped::Stop }
     }
 
     fn out_of_time(&self) -> bool {
@@ -320,67 +303,56 @@ impl Climb<'_> {
             held: step.escalate.is_some() || job.plan.steps.len() == 1,
         };
         let in_flight = job.health.begin(model);
-        let opened = attempt.run(&mut record).await;
-        let opened = match opened {
+        let opened = match attempt.run(&mut record).await {
             Ok(opened) => opened,
             Err(error) => {
                 record.fail(&error);
-                drop(record);
                 in_flight.failed(&error);
                 return Tried::Failed(error);
             }
         };
         let Opened { headers, losses, content, checked } = opened;
-        let rejected = match (&step.escalate, &checked) {
-            (Some(cond), Some(checked)) => {
-                let elapsed = record.elapsed();
-                let facts = AttemptFacts::answered(&job.facts, &job.request, checked, elapsed);
-                let facts = facts.with_cost(spending::cost_of(described, &checked.usage, images));
-                cond.holds(&facts)
+        let cost_of = |answer: &Answer| spending::cost_of(described, &answer.usage, images);
+        let rejected = match (&step.escalate, checked) {
+            (Some(cond), Some(answer)) => {
+                let answer = spending::with_usage(answer, &job.facts);
+                let facts =
+                    AttemptFacts::answered(&job.facts, &job.request, &answer, record.elapsed());
+                cond.holds(&facts.with_cost(cost_of(&answer)))
             }
             _ => false,
         };
-        let delivery = |content| Delivery { model, served, headers, losses, content };
-        match content {
-            attempt::OpenedContent::Whole { body, answer } => {
+        let content = match content {
+            OpenedContent::Whole { body, answer } => {
                 let answer = spending::with_usage(answer, &job.facts);
-                let cost = spending::cost_of(described, &answer.usage, images);
+                let cost = cost_of(&answer);
                 self.purse.spend(cost);
                 record.answered(&answer, cost, !rejected);
                 in_flight.answered(record.ttft(), record.elapsed());
-                drop(record);
-                let delivery = Box::new(delivery(Content::Whole { body, answer }));
-                if rejected { Tried::Rejected(delivery) } else { Tried::Accepted(delivery) }
+                Content::Whole { body, answer }
             }
-            attempt::OpenedContent::Stream(forward) => {
-                if rejected && !forward.is_complete() {
-                    // What it cost until here is not known exactly; what came is counted.
-                    let answer = spending::with_usage(forward.answer().clone(), &job.facts);
-                    let cost = spending::cost_of(described, &answer.usage, images);
-                    self.purse.spend(cost);
-                    record.answered(&answer, cost, false);
-                    in_flight.answered(record.ttft(), record.elapsed());
-                    return Tried::Failed(UpstreamError::invalid(
-                        "rejected",
-                        "the beginning of the answer was rejected",
-                    ));
-                }
+            OpenedContent::Stream(mut forward) => {
                 if rejected {
                     let answer = spending::with_usage(forward.answer().clone(), &job.facts);
-                    self.purse.spend(spending::cost_of(described, &answer.usage, images));
+                    let cost = cost_of(&answer);
+                    self.purse.spend(cost);
+                    if !forward.is_complete() {
+                        // What comes behind a rejected beginning is not waited for: dropping the
+                        // stream cancels it, and what came until here is counted.
+                        record.answered(&answer, cost, false);
+                        in_flight.answered(record.ttft(), record.elapsed());
+                        return Tried::Rejected(None);
+                    }
                 }
-                let settings = forward::Settlement {
-                    record,
-                    in_flight,
-                    prices: described.prices.clone(),
-                    facts: job.facts.clone(),
-                };
-                let mut forward = forward;
-                forward.settle_with(settings, rejected);
-                let delivery = Box::new(delivery(Content::Stream(forward)));
-                if rejected { Tried::Rejected(delivery) } else { Tried::Accepted(delivery) }
+                let prices = described.prices.clone();
+                let facts = job.facts.clone();
+                let settlement = forward::Settlement { record, in_flight, prices, facts };
+                forward.settle_with(settlement, rejected);
+                Content::Stream(forward)
             }
-        }
+        };
+        let delivery = Box::new(Delivery { model, served, headers, losses, content });
+        if rejected { Tried::Rejected(Some(delivery)) } else { Tried::Accepted(delivery) }
     }
 }
 
@@ -418,9 +390,4 @@ fn nobody_asked(plan: &Plan) -> UpstreamError {
         retry_after: None,
         param: None,
     }
-}
-
-/// The name the provider knows the model by.
-fn upstream_name(model: &Model) -> &Arc<str> {
-    &model.upstream_name
 }

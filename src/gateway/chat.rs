@@ -17,8 +17,8 @@ use super::headers::{self, Reason};
 use super::intake::{self, Decisive};
 use super::state::Gateway;
 use crate::cache::{CacheKey, Lead, Lookup, Stored, key};
-use crate::dialect::openai_chat::assemble::{Assembler, replay};
 use crate::dialect::openai_chat::answer::with_top_level_field;
+use crate::dialect::openai_chat::assemble::{Assembler, replay};
 use crate::dispatch::{self, Content, Delivery, Forward, Job, Log, Served};
 use crate::ids::{ModelId, RequestId};
 use crate::policy::plan::{Plan, PlanReason};
@@ -180,7 +180,8 @@ impl Exchange {
             return Terms::Bypass;
         }
         let targets = intake::everybody(plan, &self.decisive.world.catalog);
-        let parts: Option<Vec<&str>> = parts.map(|parts| parts.iter().map(|part| &**part).collect());
+        let parts: Option<Vec<&str>> =
+            parts.map(|parts| parts.iter().map(|part| &**part).collect());
         let extra = self.extra_key_parts(parts.as_deref().unwrap_or_default());
         let extra: Vec<(&str, &str)> =
             extra.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -438,7 +439,8 @@ fn json_answer(body: Bytes) -> Response {
 fn event_stream(body: Body) -> Response {
     let mut response = Response::new(body);
     let answer = response.headers_mut();
-    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    answer
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and its like buffer streams unless told otherwise.
     answer.insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -471,7 +473,8 @@ fn explain_chunk(decisive: &Decisive) -> Bytes {
 fn explained_error(parts: http::response::Parts, body: Body, told: &serde_json::Value) -> Response {
     // Our own error bodies are complete in memory, so this never waits.
     let collected = futures_util::FutureExt::now_or_never(http_body_util::BodyExt::collect(body));
-    let bytes = collected.and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let bytes =
+        collected.and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let told = told["pointsman"].to_string();
     let bytes = with_top_level_field(&bytes, "pointsman", &told).unwrap_or(bytes);
     Response::from_parts(parts, Body::from(bytes))

@@ -100,11 +100,9 @@ impl ApiError {
             ErrorClass::ContextExceeded => (S::BAD_REQUEST, "context_length_exceeded", ""),
             ErrorClass::ContentFiltered => (S::BAD_REQUEST, "content_filter", ""),
             ErrorClass::Unsupported => (S::BAD_REQUEST, "unsupported", ""),
-            ErrorClass::InvalidResponse => (
-                S::BAD_GATEWAY,
-                "invalid_upstream_response",
-                "what the provider sent is no answer",
-            ),
+            ErrorClass::InvalidResponse => {
+                (S::BAD_GATEWAY, "invalid_upstream_response", "what the provider sent is no answer")
+            }
             ErrorClass::Canceled => (S::from_u16(499).unwrap_or(S::BAD_REQUEST), "canceled", ""),
         };
         let said = redact(error.message.trim());

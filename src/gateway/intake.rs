@@ -101,9 +101,8 @@ pub async fn decide_request(
     let now = jiff::Timestamp::now();
     let (counted, rates) = gateway.traffic.count(&caller.key, now.as_second());
     let session = headers.get("x-pointsman-session").and_then(|value| value.to_str().ok());
-    let session_model = session.and_then(|session| {
-        gateway.sessions.get(&(caller.tenant.to_string(), session.to_owned()))
-    });
+    let session_model = session
+        .and_then(|session| gateway.sessions.get(&(caller.tenant.to_string(), session.to_owned())));
     let facts = Arc::new(RequestFacts::new(Inputs {
         id,
         shape: request.shape().clone(),
@@ -228,7 +227,9 @@ impl Decisive {
                 Err(ApiError::new(self.id, status, code, message))
             }
             Decision::NoCandidate(nobody) => Err(self.nobody(nobody)),
-            Decision::UnknownModel => Err(unknown_model(&self.world, self.id, &self.decided.requested)),
+            Decision::UnknownModel => {
+                Err(unknown_model(&self.world, self.id, &self.decided.requested))
+            }
         }
     }
 
@@ -253,8 +254,7 @@ impl Decisive {
         reasons.dedup();
         let more = reasons.len().saturating_sub(8);
         reasons.truncate(8);
-        let mut message =
-            format!("no model is left for this request (route `{}`)", nobody.route);
+        let mut message = format!("no model is left for this request (route `{}`)", nobody.route);
         if !reasons.is_empty() {
             message += ": ";
             message += &reasons.join("; ");

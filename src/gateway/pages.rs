@@ -32,9 +32,11 @@ pub async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> 
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
-    let policies = world.policies.keys().map(|name| json!({
-        "id": format!("auto/{name}"), "object": "model", "created": 0, "owned_by": "pointsman",
-    }));
+    let policies = world.policies.keys().map(|name| {
+        json!({
+            "id": format!("auto/{name}"), "object": "model", "created": 0, "owned_by": "pointsman",
+        })
+    });
     let auto = json!({ "id": "auto", "object": "model", "created": 0, "owned_by": "pointsman" });
     let models = world.models().map(|(_, model)| model).filter(|model| caller.allows(&model.id));
     let data: Vec<Value> =

@@ -15,6 +15,7 @@ use super::state::Gateway;
 use super::world::{Problems, Setting, World};
 use crate::cache::ResponseCache;
 use crate::config::Config;
+use crate::provider::table;
 use crate::sim;
 use crate::telemetry::Redactor;
 
@@ -45,6 +46,8 @@ pub struct Running {
     config: Config,
     sim: sim::Server,
     redactor: Redactor,
+    /// `None` where the system cannot watch files.
+    watcher: Option<Watcher>,
 }
 
 fn env(name: &str) -> Option<String> {
@@ -87,7 +90,11 @@ impl Running {
             Some(speed) => sim.with(sim::Settings { speed, ..sim::Settings::default() }),
             None => sim,
         };
-        redactor.set_secrets(config.secrets.iter().map(|secret| secret.expose_secret()));
+        redactor.set_secrets(secrets(&config));
+        // Before the files are looked at, so that no change goes unseen.
+        let watcher = Watcher::new(config.watched())
+            .inspect_err(|error| tracing::warn!("changes of files cannot be watched: {error}"))
+            .ok();
         let world = build(&options, &config, sim.local_addr(), None)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -98,10 +105,8 @@ impl Running {
                  every provider; add `keys:` to pointsman.yaml"
             );
         }
-        let cache = config
-            .cache
-            .enabled
-            .then(|| ResponseCache::new(config.cache.max_bytes.as_usize()));
+        let cache =
+            config.cache.enabled.then(|| ResponseCache::new(config.cache.max_bytes.as_usize()));
         let limits = AcceptLimits::from(&config.limits);
         let gateway = Gateway::new(world, cache, config.limits.body_bytes.as_usize());
         let mut listeners = Vec::new();
@@ -115,7 +120,17 @@ impl Running {
             addresses.push(listener.local_addr().unwrap_or(*address));
             listeners.push(listener);
         }
-        Ok(Running { addresses, gateway, listeners, limits, options, config, sim, redactor })
+        Ok(Running {
+            addresses,
+            gateway,
+            listeners,
+            limits,
+            options,
+            config,
+            sim,
+            redactor,
+            watcher,
+        })
     }
 
     /// Where the built-in provider listens.
@@ -132,13 +147,18 @@ impl Running {
             // An error means that the sender is gone, which is the end as well.
             let _ = sim_stopped.await;
         }));
-        let reloading = tokio::spawn(reload_forever(
-            self.gateway.clone(),
-            self.options,
-            self.config,
-            sim_address,
-            self.redactor,
-        ));
+        let reloading = Reloading {
+            gateway: self.gateway.clone(),
+            options: self.options,
+            config: self.config,
+            sim: sim_address,
+            redactor: self.redactor,
+        };
+        let reloading = tokio::spawn(async move {
+            if let Some(watcher) = self.watcher {
+                reloading.forever(watcher).await;
+            }
+        });
         tokio::spawn(async move {
             if let Err(error) = accept::signals(stop).await {
                 tracing::error!("signals cannot be received: {error}");
@@ -180,59 +200,71 @@ fn build(
     World::build(&Setting { config, env: &env, sim: Some(sim), policy }, previous)
 }
 
-/// Watches the configuration, the policies and the files of secrets. A change is built and checked
-/// aside and swapped in as a whole; one that does not stand up is refused and the old world stays.
-async fn reload_forever(
+/// Every secret there is to be kept out of the logs: those of the configuration, and the keys that
+/// providers take from the environment.
+fn secrets(config: &Config) -> Vec<String> {
+    let configured = config.secrets.iter().map(|secret| secret.expose_secret().to_owned());
+    let names = table::PROVIDERS.iter().flat_map(|entry| entry.key_env);
+    configured.chain(names.filter_map(|name| env(name))).collect()
+}
+
+/// What is needed to build the next world.
+struct Reloading {
     gateway: Arc<Gateway>,
     options: Options,
-    mut config: Config,
+    config: Config,
     sim: SocketAddr,
     redactor: Redactor,
-) {
-    let mut watched = config.watched();
-    let mut watcher = match Watcher::new(watched.clone()) {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::warn!("changes of files cannot be watched: {error}");
-            return;
-        }
-    };
-    loop {
-        let change = watcher.next().await;
-        let why = if change == Change::Signal { "signal" } else { "change" };
-        let previous = gateway.world.load_full();
-        let rebuilt = tokio::task::block_in_place(|| {
-            let next = load(&options)?;
-            redactor.set_secrets(next.secrets.iter().map(|secret| secret.expose_secret()));
-            let world = build(&options, &next, sim, Some(&previous))?;
-            Ok::<_, Problems>((next, world))
-        });
-        match rebuilt {
-            Ok((next, world)) => {
-                let generations: Vec<String> = world
-                    .policies
-                    .values()
-                    .map(|program| format!("{}@{}", program.name, program.generation))
-                    .collect();
-                if next.listen.0 != config.listen.0 {
-                    tracing::warn!("`listen` has changed: this takes a restart");
-                }
-                gateway.world.store(Arc::new(world));
-                tracing::info!(why, policies = generations.join(" "), "reloaded");
-                config = next;
-                let now_watched = config.watched();
-                if now_watched != watched {
-                    match Watcher::new(now_watched.clone()) {
-                        Ok(next) => (watcher, watched) = (next, now_watched),
-                        Err(error) => tracing::warn!("changes of files cannot be watched: {error}"),
+}
+
+impl Reloading {
+    /// Watches the configuration, the policies and the files of secrets. A change is built and
+    /// checked aside and swapped in as a whole; one that does not stand up is refused and the old
+    /// world stays.
+    async fn forever(mut self, mut watcher: Watcher) {
+        let mut watched = self.config.watched();
+        loop {
+            let why = match watcher.next().await {
+                Change::Signal => "signal",
+                Change::Files => "change",
+            };
+            match tokio::task::block_in_place(|| self.rebuild()) {
+                Ok((next, world)) => {
+                    let policies = world.policies.values();
+                    let policies: Vec<String> = policies
+                        .map(|program| format!("{}@{}", program.name, program.generation))
+                        .collect();
+                    if next.listen.0 != self.config.listen.0 {
+                        tracing::warn!("`listen` has changed: this takes a restart");
                     }
+                    self.gateway.world.store(Arc::new(world));
+                    self.config = next;
+                    tracing::info!(why, policies = policies.join(" "), "reloaded");
+                }
+                Err(problems) => {
+                    // Secrets of the world that stays must still be kept out of the logs.
+                    self.redactor.set_secrets(secrets(&self.config));
+                    tracing::error!(
+                        why,
+                        "reload refused, the old configuration stays:\n{problems}"
+                    );
                 }
             }
-            Err(problems) => {
-                // Secrets of the world that stays must still be kept out of the logs.
-                redactor.set_secrets(config.secrets.iter().map(|secret| secret.expose_secret()));
-                tracing::error!(why, "reload refused, the old configuration stays:\n{problems}");
+            let now_watched = self.config.watched();
+            if now_watched != watched {
+                match Watcher::new(now_watched.clone()) {
+                    Ok(next) => (watcher, watched) = (next, now_watched),
+                    Err(error) => tracing::warn!("changes of files cannot be watched: {error}"),
+                }
             }
         }
+    }
+
+    fn rebuild(&self) -> Result<(Config, World), Problems> {
+        let next = load(&self.options)?;
+        self.redactor.set_secrets(secrets(&next));
+        let previous = self.gateway.world.load_full();
+        let world = build(&self.options, &next, self.sim, Some(&previous))?;
+        Ok((next, world))
     }
 }

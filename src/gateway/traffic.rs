@@ -62,9 +62,10 @@ impl Recent {
     }
 
     fn rates(&self, now: i64) -> Rates {
-        let lately = self.buckets.iter().filter(|(second, ..)| {
-            *second > now.saturating_sub(SECONDS as i64) && *second <= now
-        });
+        let lately = self
+            .buckets
+            .iter()
+            .filter(|(second, ..)| *second > now.saturating_sub(SECONDS as i64) && *second <= now);
         let (requests, tokens) =
             lately.fold((0u32, 0u64), |(r, t), (_, requests, tokens)| (r + requests, t + tokens));
         Rates { requests, tokens, concurrent: self.concurrent }

@@ -76,9 +76,15 @@ impl World {
     pub fn build(setting: &Setting<'_>, previous: Option<&World>) -> Result<World, Problems> {
         let mut problems = Vec::new();
         let catalog = catalog(setting.config, &mut problems);
+        if !problems.is_empty() {
+            // Policies would be blamed for models that could not be read.
+            return Err(Problems(problems));
+        }
         let clients = match previous {
             Some(world) => Ok(world.endpoints.clients()),
-            None => Clients::new(setting.config.timeouts.connect).map_err(|error| error.to_string()),
+            None => {
+                Clients::new(setting.config.timeouts.connect).map_err(|error| error.to_string())
+            }
         };
         let clients = match clients {
             Ok(clients) => clients,
@@ -132,16 +138,7 @@ impl World {
             ttft: Some(timeouts.ttft),
             idle: Some(timeouts.idle),
         };
-        Ok(World {
-            catalog,
-            enabled,
-            endpoints,
-            health,
-            keyring,
-            policies,
-            default_policy,
-            clocks,
-        })
+        Ok(World { catalog, enabled, endpoints, health, keyring, policies, default_policy, clocks })
     }
 
     /// The models that can be asked, in the order of the catalogue.
@@ -237,7 +234,11 @@ fn providers(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Provider>
         for credential in credentials {
             let settings = Settings {
                 id: Some(id.clone()),
-                base_url: provider.base_url.as_ref().map(|url| url.as_str().to_owned()).or_else(|| sim_url(setting, entry)),
+                base_url: provider
+                    .base_url
+                    .as_ref()
+                    .map(|url| url.as_str().to_owned())
+                    .or_else(|| sim_url(setting, entry)),
                 credential,
                 headers: provider
                     .headers
@@ -257,13 +258,18 @@ fn providers(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Provider>
             let needs = entry.key_env.join("` or `");
             problems.push(format!(
                 "provider `{id}`: it is in the configuration, but has no key; set `api_key`{}",
-                if needs.is_empty() { String::new() } else { format!(", or the variable `{needs}`") },
+                if needs.is_empty() {
+                    String::new()
+                } else {
+                    format!(", or the variable `{needs}`")
+                },
             ));
         }
     }
     // Whoever has a key in the environment is on without being named.
     for entry in table::PROVIDERS {
-        if entry.place == Place::BuiltIn || configured.iter().any(|(id, _)| id.as_str() == entry.id) {
+        if entry.place == Place::BuiltIn || configured.iter().any(|(id, _)| id.as_str() == entry.id)
+        {
             continue;
         }
         match Provider::resolve(entry, Settings::default(), setting.env) {
@@ -348,7 +354,8 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
     let mut add = |path: &Path, problems: &mut Vec<String>| match std::fs::read_to_string(path) {
         Ok(text) => sources.push(PolicySource {
             name: PolicyName::new(
-                path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+                path.file_stem()
+                    .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
             ),
             file: path.display().to_string(),
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),

@@ -279,6 +279,11 @@ pages! {
          no value, or an impossible one.",
         "attribute key.tier: tier from key.meta[\"plan\"]",
         "attribute key.tier: tier from key.meta[\"plan\"] else free";
+    BAD_SCRIPT = "P2010", "a script that cannot be used",
+        "A script is Rhai, and offers the function its place asks for: `fn value(req)` for an \
+         attribute, `fn rank(req, model)` for `pick script`.",
+        "fn score(r) { 0.5 }",
+        "fn value(req) { 0.5 }";
     NO_DEFAULT = "P3001", "there is no `default`",
         "Every request gets an answer, so a policy ends with a route for everyone else.",
         "route x when task == code -> p",

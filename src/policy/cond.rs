@@ -355,6 +355,9 @@ mod tests {
             ("*ab", "aab", true),
             ("", "", true),
             ("", "x", false),
+            ("ab*bc", "abc", false),
+            ("a*b*c*d", "a1b2c3d", true),
+            ("a*b*c*d", "a1c2b3d", false),
         ] {
             assert_eq!(Glob::new(pattern).matches(text), expected, "{pattern} {text}");
         }

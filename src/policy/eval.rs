@@ -24,7 +24,7 @@ use crate::units::{NanoDollars, Tokens};
 
 /// Everything a decision depends on besides the policy.
 pub struct Situation<'a> {
-    /// The request, its sender, the moment.
+    /// The request, its sender, the moment; live figures laid over them with [`WithLive`].
     pub facts: &'a dyn Facts,
     /// How the models are doing.
     pub live: &'a Live,
@@ -127,8 +127,7 @@ pub fn decide_listening(
     situation: &Situation<'_>,
     listener: &mut dyn Listener,
 ) -> Decision {
-    let with_live = WithLive { facts: situation.facts, live: situation.live, program };
-    let matches = program.table.decide(&with_live);
+    let matches = program.table.decide(situation.facts);
     let (denies, requires) = (program.denies.len(), program.requires.len());
     let mut filters: SmallVec<[&Require; 4]> = SmallVec::new();
     let mut tunes: SmallVec<[&Settings; 4]> = SmallVec::new();

@@ -119,7 +119,8 @@ pub fn trace(
 /// One rule: whether it matched, and each of its tests with the value it saw.
 fn told(rule: &Rule, program: &Program, facts: &Recorded) -> Json {
     let tests = rule.when.tests();
-    let known = tests.iter().all(|test| matches!(test.op, Op::During(_)) || facts.knows(&test.operand));
+    let known =
+        tests.iter().all(|test| matches!(test.op, Op::During(_)) || facts.knows(&test.operand));
     let because: Vec<Json> = tests
         .iter()
         .filter(|test| test.span.end > 0)
@@ -292,11 +293,8 @@ fn settings_told(settings: &Settings) -> Json {
         told.insert(format!("set {} {op}", parameter.name.name()), value);
     }
     if !settings.tags.is_empty() {
-        let tags: serde_json::Map<String, Json> = settings
-            .tags
-            .iter()
-            .map(|(name, value)| (name.to_string(), json!(value)))
-            .collect();
+        let tags: serde_json::Map<String, Json> =
+            settings.tags.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
         told.insert("tags".into(), Json::Object(tags));
     }
     Json::Object(told)

@@ -144,12 +144,12 @@ impl Response {
         self.inner.chunk().await.map_err(|error| transport(&error))
     }
 
-    /// The whole body.
+    /// The whole body, read with no longer a pause than `pause` between two chunks.
     ///
     /// # Errors
-    /// When the connection broke off, or the body is longer than `limit` bytes.
-    pub async fn read(mut self, limit: usize) -> Result<Bytes, TransportError> {
-        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
+    /// When the connection broke off or stalled, or the body is longer than `limit` bytes.
+    pub async fn read(mut self, limit: usize, pause: Duration) -> Result<Bytes, TransportError> {
+        let Some(first) = self.chunk_within(pause).await? else { return Ok(Bytes::new()) };
         let mut rest: Option<Vec<u8>> = None;
         loop {
             let length = rest.as_ref().map_or(first.len(), Vec::len);
@@ -157,13 +157,20 @@ impl Response {
                 let what = format!("the answer is longer than {limit} bytes");
                 return Err(TransportError { class: ErrorClass::InvalidResponse, what });
             }
-            match self.chunk().await? {
+            match self.chunk_within(pause).await? {
                 Some(chunk) => {
                     rest.get_or_insert_with(|| first.to_vec()).extend_from_slice(&chunk);
                 }
                 None => return Ok(rest.map_or(first, Bytes::from)),
             }
         }
+    }
+
+    async fn chunk_within(&mut self, pause: Duration) -> Result<Option<Bytes>, TransportError> {
+        tokio::time::timeout(pause, self.chunk()).await.unwrap_or_else(|_| {
+            let what = format!("the answer stalled for {pause:?}");
+            Err(TransportError { class: ErrorClass::Timeout, what })
+        })
     }
 }
 

@@ -5,6 +5,8 @@ use super::super::resolved::Settings;
 use super::super::table;
 use super::*;
 
+const PAUSE: Duration = Duration::from_secs(10);
+
 const CHAT: Call<'_> = Call::Chat { model: "m" };
 
 /// A server that answers every connection with what `answer` does.
@@ -68,7 +70,7 @@ async fn only_listed_headers_go_up_and_come_down() {
     let response = send(&provider, &extra).await.unwrap();
     let names: Vec<&str> = response.headers.keys().map(HeaderName::as_str).collect();
     assert_eq!(names.len(), 2, "{names:?}");
-    assert_eq!(response.read(10).await.unwrap(), "[]");
+    assert_eq!(response.read(10, PAUSE).await.unwrap(), "[]");
     let request = seen.recv().await.unwrap().to_lowercase();
     assert!(request.starts_with("post /v1/chat/completions http/1.1"), "{request}");
     assert!(
@@ -103,7 +105,7 @@ async fn troubles_have_their_class() {
     })
     .await;
     let response = send(&provider, &HeaderMap::new()).await.unwrap();
-    assert_eq!(response.read(100).await.unwrap_err().class, ErrorClass::InvalidResponse);
+    assert_eq!(response.read(100, PAUSE).await.unwrap_err().class, ErrorClass::InvalidResponse);
 
     let provider = serve(|mut socket, _| async move {
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlong";
@@ -111,7 +113,7 @@ async fn troubles_have_their_class() {
     })
     .await;
     let response = send(&provider, &HeaderMap::new()).await.unwrap();
-    assert_eq!(response.read(3).await.unwrap_err().class, ErrorClass::InvalidResponse);
+    assert_eq!(response.read(3, PAUSE).await.unwrap_err().class, ErrorClass::InvalidResponse);
 }
 
 #[tokio::test]

@@ -185,7 +185,7 @@ fn quirks_are_met_and_their_losses_listed() {
     let completion = Quirks { max_output_field: MaxOutputField::Completion, ..Quirks::NONE };
     let ours = set(Param::MaxOutput, Change::Replace(ParamValue::Int(5)));
     let (body, losses) = encode_for(r#"{"model":"m","messages":[]}"#, ours, &completion);
-    assert_snapshot!(body + &losses, @r#"{"model":"m","messages":[],"max_completion_tokens":5}"#);
+    assert_snapshot!(body + losses.as_str(), @r#"{"model":"m","messages":[],"max_completion_tokens":5}"#);
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

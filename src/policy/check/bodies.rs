@@ -19,6 +19,7 @@ use crate::policy::syntax::tree::{
     self, Block, Breach, CacheStmt, Literal, LiteralValue, LogShare, Name, SetParamOp, Span,
     Spanned, Stmt, Value, ValueKind,
 };
+use crate::policy::syntax::words::error_class_of_status;
 use crate::units::{BasisPoints, NanoDollars, Tokens};
 
 /// Whose body it is; not every directive makes sense everywhere.
@@ -214,12 +215,15 @@ impl<'a> Checker<'a> {
                 }
             };
             if clock.replace(duration).is_some() {
-                self.report(Diagnostic::error(
-                    codes::SAID_TWICE,
-                    name.span,
-                    format!("the clock `{}` is set twice", name.node),
-                    "again here",
-                ));
+                self.report(
+                    Diagnostic::error(
+                        codes::SAID_TWICE,
+                        name.span,
+                        format!("the clock `{}` is set twice", name.node),
+                        "again here",
+                    )
+                    .help("keep one of them"),
+                );
             }
             if duration.is_zero() {
                 self.report(Diagnostic::error(
@@ -297,8 +301,10 @@ impl<'a> Checker<'a> {
                     let near = match name.node.as_str() {
                         "timed_out" | "timeouts" => Some("timeout"),
                         "5xx" | "server" => Some("server_error"),
-                        "429" | "rate_limit" => Some("rate_limited"),
-                        other => did_you_mean(other, known.iter().copied()),
+                        "rate_limit" | "ratelimit" | "throttled" => Some("rate_limited"),
+                        other => status_in(other)
+                            .and_then(error_class_of_status)
+                            .or_else(|| did_you_mean(other, known.iter().copied())),
                     };
                     if let Some(near) = near {
                         diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(
@@ -548,6 +554,11 @@ impl<'a> Checker<'a> {
         let key = self.literal_key(named, &Type::Duration, &literal.node, literal.span)?;
         Some(Duration::from_nanos(key.max(0) as u64))
     }
+}
+
+/// The status in a word such as `http_500`.
+fn status_in(word: &str) -> Option<u16> {
+    word.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok()
 }
 
 /// What makes a second statement a repetition (`None`: it may stand several times), and the word it

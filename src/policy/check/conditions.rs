@@ -123,14 +123,25 @@ impl<'a> Checker<'a> {
         scope: Scope,
     ) -> Option<Cond> {
         if self.names.expanding.contains(&name) {
-            self.report(Diagnostic::error(
-                codes::CYCLE,
-                used_at,
-                format!("`{name}` is defined by itself"),
-                "leads back to its own definition",
-            ));
+            let way: Vec<&str> = self.names.expanding.iter().copied().chain([name]).collect();
+            let from = way.iter().position(|step| *step == name).unwrap_or(0);
+            // However the circle is entered, it is told once.
+            let mut circle: Vec<&'a str> = self.names.expanding[from..].to_vec();
+            circle.sort_unstable();
+            if self.names.circles.insert(circle) {
+                self.report(
+                    Diagnostic::error(
+                        codes::CYCLE,
+                        used_at,
+                        format!("`{name}` is defined by itself"),
+                        "leads back to its own definition",
+                    )
+                    .note(format!("the way: {}", way[from..].join(" → "))),
+                );
+            }
             return None;
         }
+        self.names.used.insert(name);
         self.names.expanding.push(name);
         let cond = self.cond(body, scope);
         self.names.expanding.pop();
@@ -182,7 +193,8 @@ impl<'a> Checker<'a> {
                 }
                 let mut elements = Vec::new();
                 for value in values {
-                    elements.push(plain(Op::Has(self.word(named, &Type::String, value)?.into())));
+                    let word = self.word(named, &Type::String, value);
+                    elements.extend(word.map(|word| plain(Op::Has(word.into()))));
                 }
                 Some(match kind {
                     HasKind::One | HasKind::All => Cond::And(elements),
@@ -263,7 +275,7 @@ impl<'a> Checker<'a> {
                     ValueKind::Name(_) => None,
                 };
                 let (Some(is_true), true) = (is_true, equality) else {
-                    self.report(refuse(&format!("write `{0}` or `not {0}`", named.0)));
+                    self.report(not_a_truth(named, value, equality.then_some(op.node)));
                     return None;
                 };
                 let cond = plain(Op::IsTrue);
@@ -310,7 +322,10 @@ impl<'a> Checker<'a> {
                             "a range needs one",
                         )
                         .also(named.1, format!("this is {}", ty.name()))
-                        .help("list the values: `in [a, b]`"),
+                        .help(match ty {
+                            Type::Time => "declare a `schedule` with these hours: `time in NAME`",
+                            _ => "list the values: `in [a, b]`",
+                        }),
                     );
                     return None;
                 }
@@ -360,7 +375,7 @@ impl<'a> Checker<'a> {
             Type::String | Type::Enum(_) => {
                 let mut texts: Vec<Arc<str>> = Vec::new();
                 for value in list {
-                    texts.push(self.word(named, ty, value)?.into());
+                    texts.extend(self.word(named, ty, value).map(Arc::from));
                 }
                 Some(plain(Op::OneOf(texts)))
             }
@@ -376,8 +391,7 @@ impl<'a> Checker<'a> {
             ordered => {
                 let mut intervals = Vec::new();
                 for value in list {
-                    let key = self.key(named, ordered, value)?;
-                    intervals.push((key, key));
+                    intervals.extend(self.key(named, ordered, value).map(|key| (key, key)));
                 }
                 Some(plain(Op::Within(intervals)))
             }
@@ -465,10 +479,10 @@ impl<'a> Checker<'a> {
             self.report(out_of_place(path, &written, def.subject, scope));
             return None;
         }
+        self.check_index(attr, index, path.span)?;
         if let Some(missing) = def.waits_for {
             self.report(not_yet(path.span, &format!("`{written}`"), missing));
         }
-        self.check_index(attr, index, path.span)?;
         let index = index.map(|text| match attr {
             Attr::Header => text.to_ascii_lowercase().into(),
             _ => text.into(),
@@ -482,6 +496,14 @@ impl<'a> Checker<'a> {
 
     fn check_index(&mut self, attr: Attr, index: Option<&str>, span: Span) -> Option<()> {
         let Some(text) = index else { return Some(()) };
+        // The text inside of the quotes, where it stands as it is.
+        let span = match self.text[span.range()].find(&format!("\"{text}\"")) {
+            Some(at) => {
+                let start = span.start + at as u32 + 1;
+                Span { start, end: start + text.len() as u32 }
+            }
+            None => span,
+        };
         match attr.def().index {
             Index::Pool
                 if !matches!(
@@ -489,12 +511,20 @@ impl<'a> Checker<'a> {
                     Some(crate::policy::program::Target::Pool(_))
                 ) && !self.comes_later(text) =>
             {
-                self.report(Diagnostic::error(
+                let pools = self.names.targets.iter().filter_map(|(name, target)| {
+                    matches!(target, crate::policy::program::Target::Pool(_)).then_some(*name)
+                });
+                let near = did_you_mean(text, pools.collect::<Vec<_>>());
+                let diagnostic = Diagnostic::error(
                     codes::UNKNOWN_TARGET,
                     span,
                     format!("no pool is called `{text}`"),
                     "unknown pool",
-                ));
+                );
+                self.report(match near {
+                    Some(near) => diagnostic.fix(format!("did you mean `{near}`?"), span, near),
+                    None => diagnostic,
+                });
                 None
             }
             Index::Model => self.model(text, span).map(|_| ()),
@@ -523,28 +553,92 @@ impl<'a> Checker<'a> {
             let example = with_index.def().name.replace("[]", "[\"name\"]");
             return diagnostic.help(format!("it takes a name in brackets: `{example}`"));
         }
+        if let Some(with_index) = in_brackets(name) {
+            return diagnostic.fix("put the name in brackets", path.span, with_index);
+        }
         let known = SCHEMA
             .iter()
             .filter(|def| scope.admits(def.subject) && def.name != "request.auto")
             .map(|def| def.name)
             .chain(self.names.conditions.keys().copied())
             .chain(self.names.attributes.keys().map(String::as_str));
-        // `tokens` for `input.tokens`: the last word alone is the commonest slip.
-        let by_last_word = || {
-            let mut hits = SCHEMA.iter().filter(|def| {
-                scope.admits(def.subject) && def.name.rsplit('.').next() == Some(name)
-            });
-            hits.next().map(|def| def.name)
-        };
-        match did_you_mean(name, known.collect::<Vec<_>>()).or_else(by_last_word) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+        if let Some(near) = did_you_mean(name, known.collect::<Vec<_>>()) {
+            return diagnostic.help(format!("did you mean `{near}`?")).fix(
                 format!("use `{near}`"),
                 path.span,
                 near,
-            ),
-            None => diagnostic.note("`pointsman schema` lists all attributes"),
+            );
         }
+        let related = related(name, scope);
+        let Some((first, others)) = related.split_first() else {
+            return diagnostic.note("`pointsman schema` lists all attributes");
+        };
+        let mut diagnostic = diagnostic.fix(format!("did you mean `{first}`?"), path.span, *first);
+        for other in others {
+            diagnostic = diagnostic.fix(format!("or `{other}`?"), path.span, *other);
+        }
+        diagnostic
     }
+}
+
+/// `header.x-team`, as it is written: `header["x-team"]`.
+fn in_brackets(name: &str) -> Option<String> {
+    name.match_indices('.').find_map(|(dot, _)| {
+        let attr = Attr::named(&format!("{}[]", &name[..dot]))?;
+        (attr.def().index == Index::Text)
+            .then(|| format!("{}[\"{}\"]", &name[..dot], &name[dot + 1..]))
+    })
+}
+
+/// Attributes that share the part of the name that was remembered: `tokens` for `input.tokens`,
+/// `user` for `user.id`, `key.organisation` for `key.org`. The commonest first, at most three.
+fn related(name: &str, scope: Scope) -> Vec<&'static str> {
+    let commonest = |attr: &str| {
+        let first = attr.split('.').next().unwrap_or(attr);
+        let order = ["key", "input", "request", "user", "session", "price"];
+        order.iter().position(|known| *known == first).unwrap_or(order.len())
+    };
+    let fits = |attr: &&str| {
+        let last = attr.rsplit('.').next().unwrap_or(attr);
+        let longer = || {
+            let (group, word) = name.rsplit_once('.')?;
+            let (other, short) = attr.rsplit_once('.')?;
+            Some(group == other && short.len() > 2 && word.starts_with(short))
+        };
+        last == name
+            || attr.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+            || longer() == Some(true)
+    };
+    let plain = SCHEMA.iter().filter(|def| scope.admits(def.subject) && def.index == Index::None);
+    let mut found: Vec<&'static str> = plain.map(|def| def.name).filter(fits).collect();
+    found.sort_by_key(|attr| commonest(attr));
+    found.truncate(3);
+    found
+}
+
+/// `request.stream == 1`, `request.stream == "false"`
+fn not_a_truth(named: (&str, Span), value: &Value, equality: Option<CompareOp>) -> Diagnostic {
+    let diagnostic = Diagnostic::error(
+        codes::OPERATOR_FOR_TYPE,
+        value.span,
+        format!("`{}` is a yes or no, so it stands alone", named.0),
+        "nothing to compare with",
+    );
+    let meant = match &value.kind {
+        ValueKind::Name(word) => word.as_str(),
+        ValueKind::Literal(literal) => literal.raw.trim_matches('"'),
+    };
+    let truth = match meant {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    };
+    let (Some(truth), Some(op)) = (truth, equality) else {
+        return diagnostic.help(format!("write `{0}` or `not {0}`", named.0));
+    };
+    let not = if truth == (op == CompareOp::Eq) { "" } else { "not " };
+    let meant = format!("{not}{}", named.0);
+    diagnostic.fix(format!("write `{meant}`"), named.1.to(value.span), meant)
 }
 
 fn out_of_place(path: &AttrPath, written: &str, subject: Subject, scope: Scope) -> Diagnostic {

@@ -35,31 +35,35 @@ impl<'a> Checker<'a> {
                 self.attribute(attr, ty, source.as_ref(), default.as_ref());
             }
         }
-        // A `let` that nothing uses is checked all the same.
+    }
+
+    /// A `let` that nothing has used is checked as if a route had.
+    pub(super) fn check_unused_lets(&mut self, tree: &'a File) {
         for line in &tree.items {
-            if let Item::Let { name, body: tree::LetBody::Cond(cond) } = &line.node {
-                let used = self.names.conditions.contains_key(name.node.as_str())
-                    && is_mentioned(tree, &name.node);
-                if !used {
-                    self.request_cond(cond);
-                }
+            let Item::Let { name, body: tree::LetBody::Cond(cond) } = &line.node else { continue };
+            let word: &'a str = &name.node;
+            if self.names.used.insert(word) {
+                self.names.expanding.push(word);
+                self.request_cond(cond);
+                self.names.expanding.pop();
             }
         }
     }
 
     fn language(&mut self, version: &Spanned<u64>, position: usize) {
         if version.node != 1 {
-            self.report(
-                Diagnostic::error(
-                    codes::LANGUAGE_VERSION,
-                    version.span,
-                    format!("this version reads language 1, not {}", version.node),
-                    "unknown language version",
-                )
-                .fix("use language 1", version.span, "1"),
+            let diagnostic = Diagnostic::error(
+                codes::LANGUAGE_VERSION,
+                version.span,
+                format!("this version reads language 1, not {}", version.node),
+                "unknown language version",
             );
+            self.report(match position {
+                0 => diagnostic.fix("use language 1", version.span, "1"),
+                _ => diagnostic.help("begin the file with `language 1`"),
+            });
         }
-        if position != 0 {
+        if position != 0 && version.node == 1 {
             self.report(
                 Diagnostic::error(
                     codes::LANGUAGE_VERSION,
@@ -85,7 +89,7 @@ impl<'a> Checker<'a> {
             }
         }
         let words = members.iter().map(|member| member.node.as_str().into()).collect();
-        self.names.enums.insert(&name.node, Members::Declared(words));
+        self.names.enums.entry(&name.node).or_insert(Members::Declared(words));
     }
 
     fn declare_schedule(&mut self, schedule: &'a tree::Schedule) {
@@ -124,7 +128,7 @@ impl<'a> Checker<'a> {
         }
         let name: Arc<str> = schedule.name.node.as_str().into();
         let schedule_of = Schedule { name, days, hours, zone };
-        self.names.schedules.insert(&schedule.name.node, Arc::new(schedule_of));
+        self.names.schedules.entry(&schedule.name.node).or_insert(Arc::new(schedule_of));
     }
 
     /// First and last day that a word names.
@@ -211,10 +215,26 @@ impl<'a> Checker<'a> {
             ));
             return;
         }
+        let ty_span = ty.span;
         let checked = self.type_of(ty);
         let source = self.source_of(&name, source);
         let Some((ty, reading)) = checked else { return };
+        let written = default;
         let default = self.default_of(attr, &ty, default);
+        if let (Some(written), Reading::Number { low, high, .. }) = (written, &reading)
+            && low < high
+            && default.as_value().order_key().is_some_and(|key| key < *low || *high < key)
+        {
+            self.report(
+                Diagnostic::error(
+                    codes::OUT_OF_RANGE,
+                    written.span,
+                    format!("`{name}` is never {}", &self.text[written.span.range()]),
+                    "not within the declared range",
+                )
+                .also(ty_span, "the range of its values"),
+            );
+        }
         let declared = Declared { name: name.as_str().into(), source, reading, default };
         self.names.attributes.insert(name, (Arc::new(declared), ty));
     }
@@ -248,7 +268,15 @@ impl<'a> Checker<'a> {
                         format!("there is no type `{name}`"),
                         "unknown type",
                     );
-                    let near = did_you_mean(name, known.collect::<Vec<_>>());
+                    let near = match name.to_ascii_lowercase().as_str() {
+                        "number" | "integer" | "uint" => Some("int"),
+                        "boolean" | "flag" => Some("bool"),
+                        "text" | "str" => Some("string"),
+                        "double" | "decimal" | "real" => Some("float"),
+                        "dollars" | "usd" => Some("money"),
+                        _ => did_you_mean(name, known.collect::<Vec<_>>()),
+                    };
+                    let diagnostic = diagnostic.note(format!("types: {}", scalars.join(", ")));
                     self.report(match near {
                         Some(near) => diagnostic.fix(format!("use `{near}`"), ty.span, near),
                         None => diagnostic.help(format!("declare it: `enum {name} = a | b`")),
@@ -322,6 +350,7 @@ impl<'a> Checker<'a> {
                 }
             }
             Source::Script(file, _) => {
+                self.script(file, crate::script::Entry::Value);
                 self.report(not_yet(file.span, "an attribute from a script", "the script host"));
                 None
             }
@@ -329,6 +358,33 @@ impl<'a> Checker<'a> {
                 self.report(not_yet(which.span, "an attribute from a classifier", "classifiers"));
                 None
             }
+        }
+    }
+
+    /// Reads a script that the policy names, and looks for its entry point.
+    pub(super) fn script(&mut self, file: &tree::Text, entry: crate::script::Entry) {
+        let source = match (self.surroundings.files)(&file.node) {
+            Ok(source) => source,
+            Err(reason) => {
+                self.report(
+                    Diagnostic::error(
+                        codes::UNREADABLE_FILE,
+                        file.span,
+                        format!("cannot read `{}`", file.node),
+                        reason,
+                    )
+                    .help("the path is relative to the policy's folder"),
+                );
+                return;
+            }
+        };
+        if let Err(error) = crate::script::check(&source, entry) {
+            self.report(Diagnostic::error(
+                codes::BAD_SCRIPT,
+                file.span,
+                format!("the script `{}` cannot be used", file.node),
+                error.to_string(),
+            ));
         }
     }
 
@@ -348,18 +404,29 @@ impl<'a> Checker<'a> {
         let written = attr.to_string();
         let named = (written.as_str(), attr.span);
         match (ty, &value.kind) {
-            (Type::Bool, ValueKind::Literal(literal)) => match literal.value {
-                LiteralValue::Bool(bool) => OwnedValue::Bool(bool),
-                _ => {
-                    self.report(Diagnostic::error(
-                        codes::TYPE_MISMATCH,
-                        value.span,
-                        format!("`{attr}` is a yes or no"),
-                        "expected `true` or `false`",
-                    ));
-                    OwnedValue::Absent
+            (Type::Bool, kind) => {
+                if let ValueKind::Literal(literal) = kind
+                    && let LiteralValue::Bool(bool) = literal.value
+                {
+                    return OwnedValue::Bool(bool);
                 }
-            },
+                let diagnostic = Diagnostic::error(
+                    codes::TYPE_MISMATCH,
+                    value.span,
+                    format!("`{attr}` is a yes or no"),
+                    "expected `true` or `false`",
+                );
+                let meant = match self.text[value.span.range()].trim_matches('"') {
+                    "yes" | "on" | "true" | "1" => Some("true"),
+                    "no" | "off" | "false" | "0" => Some("false"),
+                    _ => None,
+                };
+                self.report(match meant {
+                    Some(meant) => diagnostic.fix(format!("write `{meant}`"), value.span, meant),
+                    None => diagnostic,
+                });
+                OwnedValue::Absent
+            }
             (Type::String | Type::Enum(_), _) => self
                 .word(named, ty, value)
                 .map_or(OwnedValue::Absent, |word| OwnedValue::Str(word.into())),
@@ -374,28 +441,4 @@ impl<'a> Checker<'a> {
             _ => self.key(named, ty, value).map_or(OwnedValue::Absent, OwnedValue::Int),
         }
     }
-}
-
-/// Whether a word stands as an operand in any condition of the file.
-fn is_mentioned(tree: &File, name: &str) -> bool {
-    fn in_cond(cond: &tree::Cond, name: &str) -> bool {
-        match &cond.kind {
-            tree::CondKind::Or(all) | tree::CondKind::And(all) => {
-                all.iter().any(|cond| in_cond(cond, name))
-            }
-            tree::CondKind::Not(inner) => in_cond(inner, name),
-            tree::CondKind::Atom { attr, .. } => attr.to_string() == name,
-        }
-    }
-    tree.items.iter().any(|line| match &line.node {
-        Item::Route { when, .. }
-        | Item::Deny { when, .. }
-        | Item::Tune { when, .. }
-        | Item::Delegate { when, .. } => in_cond(when, name),
-        Item::Require { when: Some(when), .. } => in_cond(when, name),
-        Item::Let { name: own, body: tree::LetBody::Cond(cond) } => {
-            own.node != name && in_cond(cond, name)
-        }
-        _ => false,
-    })
 }

@@ -45,7 +45,10 @@ pub fn check(
     let mut checker = Checker::new(text, surroundings);
     checker.names.broken = broken.iter().cloned().collect();
     let program = checker.program(name, file, tree);
+    // A `let` is checked wherever it is used; its faults are told once.
+    let mut told = std::collections::HashSet::new();
     let mut found = checker.diagnostics;
+    found.retain(|it| told.insert((it.code, it.primary.span, it.message.clone())));
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
     let broken = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     (program.filter(|_| !broken), found)
@@ -124,6 +127,7 @@ impl<'a> Checker<'a> {
             }
         }
         let (routes, route_spans) = self.routes(tree, &defaults);
+        self.check_unused_lets(tree);
 
         let all: Vec<&Cond> = denies
             .iter()

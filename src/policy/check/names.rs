@@ -34,6 +34,10 @@ pub(super) struct Names<'a> {
     pub broken: HashSet<String>,
     /// `let`s that are being expanded, to find circles.
     pub expanding: Vec<&'a str>,
+    /// `let`s that some condition has used.
+    pub used: HashSet<&'a str>,
+    /// Circles that were reported, as the names on the way in alphabetical order.
+    pub circles: HashSet<Vec<&'a str>>,
 }
 
 impl<'a> Checker<'a> {
@@ -92,10 +96,10 @@ impl<'a> Checker<'a> {
                 }
                 Item::Experiment { .. } => _ = names.later_targets.insert(word),
                 Item::Let { body: LetBody::Cond(cond), .. } => {
-                    names.conditions.insert(word, cond);
+                    names.conditions.entry(word).or_insert(cond);
                 }
                 Item::Let { body: LetBody::List(list), .. } => {
-                    names.lists.insert(word, &list.node);
+                    names.lists.entry(word).or_insert(&list.node);
                 }
                 Item::Budget { .. } => _ = names.budgets.insert(word),
                 Item::Route { .. } | Item::Delegate { .. } => _ = names.routes.insert(word),
@@ -132,6 +136,18 @@ impl<'a> Checker<'a> {
                 if self.comes_later(name) {
                     return None;
                 }
+                if let Some(what) = self.other_kind(name) {
+                    self.report(
+                        Diagnostic::error(
+                            codes::UNKNOWN_TARGET,
+                            target.span,
+                            format!("`{name}` is {what}, and nothing can be sent to it"),
+                            "not a pool, a ladder, a split or a model",
+                        )
+                        .help(format!("declare a pool: `pool NAME = [provider/model]`")),
+                    );
+                    return None;
+                }
                 let known = self.names.targets.keys().copied().chain(["requested"]);
                 let near = did_you_mean(name, known.collect::<Vec<_>>());
                 let mut diagnostic = Diagnostic::error(
@@ -150,10 +166,17 @@ impl<'a> Checker<'a> {
                         [] => {
                             diagnostic.help(format!("declare it: `pool {name} = [provider/model]`"))
                         }
-                        ids => diagnostic.help(format!(
-                            "a model is named with its provider: `{}`",
-                            ids.join("`, `")
-                        )),
+                        ids => {
+                            diagnostic = diagnostic.help(format!(
+                                "a model is named with its provider; or declare it: `pool {name} = \
+                                 [provider/model]`"
+                            ));
+                            for id in ids {
+                                diagnostic =
+                                    diagnostic.fix(format!("use the model `{id}`"), target.span, *id);
+                            }
+                            diagnostic
+                        }
                     },
                 };
                 self.report(diagnostic);
@@ -176,35 +199,53 @@ impl<'a> Checker<'a> {
         if let Some(found) = self.catalog().get(&crate::ids::ModelId::new(id)) {
             return Some(found);
         }
-        let catalog = self.catalog();
-        let ids = catalog.models().iter().map(|model| model.id.as_str());
         let mut diagnostic = Diagnostic::error(
             codes::UNKNOWN_MODEL,
             span,
             format!("the catalogue has no model `{id}`"),
             "unknown model",
         );
-        diagnostic = match did_you_mean(id, ids) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
-                format!("use `{near}`"),
-                span,
-                near,
-            ),
-            None => {
-                let bare = id.rsplit('/').next().unwrap_or(id);
-                match self.models_named(bare).as_slice() {
-                    [] => diagnostic,
-                    elsewhere => diagnostic
-                        .help(format!("the model is offered as `{}`", elsewhere.join("`, `"))),
-                }
-            }
+        let bare = id.split_once('/').map_or(id, |(_, bare)| bare);
+        let elsewhere = self.models_named(bare);
+        let near: Vec<&str> = if elsewhere.is_empty() {
+            self.near_model(id, bare).into_iter().collect()
+        } else {
+            diagnostic = diagnostic.help("others offer a model of this name");
+            elsewhere
         };
+        for near in near {
+            diagnostic = diagnostic.fix(format!("did you mean `{near}`?"), span, near);
+        }
         self.report(
             diagnostic.note(
                 "`pointsman models` lists them; your own go under `models:` in pointsman.yaml",
             ),
         );
         None
+    }
+
+    /// The model whose id is a slip of the pen away. Versions are short, and one figure makes
+    /// another model of it, so that less is forgiven than in other names.
+    fn near_model(&self, id: &str, bare: &str) -> Option<&'a str> {
+        let limit = (bare.len() / 5).max(1);
+        let ids = self.catalog().models().iter().map(|model| model.id.as_str());
+        ids.map(|known| (strsim::osa_distance(id, known), known))
+            .filter(|(distance, _)| *distance <= limit)
+            .min()
+            .map(|(_, known)| known)
+    }
+
+    /// What a name stands for that is no target.
+    fn other_kind(&self, name: &str) -> Option<&'static str> {
+        let names = &self.names;
+        Some(match () {
+            () if names.enums.contains_key(name) => "an enum",
+            () if names.schedules.contains_key(name) => "a schedule",
+            () if names.conditions.contains_key(name) => "a condition",
+            () if names.lists.contains_key(name) => "a list of values",
+            () if names.routes.contains(name) => "a route",
+            () => return None,
+        })
     }
 
     /// The ids of models with this name at any provider, at most three.

@@ -42,7 +42,8 @@ impl<'a> Checker<'a> {
                                 "there are two defaults",
                                 "again here",
                             )
-                            .also(first, "the first one takes everybody"),
+                            .also(first, "the first one takes everybody")
+                            .help("remove one, or give it a condition: `route NAME when …`"),
                         );
                         continue;
                     }
@@ -79,13 +80,16 @@ impl<'a> Checker<'a> {
             }
         }
         if default.is_none() && !self.names.broken.contains("default") {
-            let end = self.text.len() as u32;
+            let last = tree.items.last().map_or_else(Span::default, |line| line.span);
+            // The first line of the last statement: its block says nothing about this.
+            let text = self.text[last.range()].lines().next().unwrap_or_default();
+            let end = last.start + text.trim_end().len() as u32;
             self.report(
                 Diagnostic::error(
                     codes::NO_DEFAULT,
-                    Span { start: end, end },
+                    Span { start: last.start, end },
                     "there is no `default`",
-                    "what happens to a request that no route takes?",
+                    "the file ends here; what happens to a request that no route takes?",
                 )
                 .help("end the file with `default -> POOL`"),
             );
@@ -129,7 +133,10 @@ impl<'a> Checker<'a> {
                     "`requested` needs a request that names its model",
                     "these requests leave the choice to the policy",
                 )
-                .help("add `request.model != \"auto\"` to the condition"),
+                .help(match &*rule.name {
+                    "default" => "write `route named when request.model != \"auto\" -> requested`",
+                    _ => "add `request.model != \"auto\"` to the condition",
+                }),
             );
         }
     }

@@ -121,15 +121,19 @@ impl<'a> Checker<'a> {
         under_way.pop();
         let later = mentions_later(self, item.set);
         if members.is_empty() && self.diagnostics.len() == before && !later {
-            self.report(
-                Diagnostic::error(
-                    codes::EMPTY_POOL,
-                    item.name.span,
-                    format!("pool `{}` has no model", item.name.node),
-                    "nothing in the catalogue fits",
-                )
-                .help("`pointsman models` shows what the catalogue knows of each model"),
+            let by_condition = matches!(item.set.first.node, SetTerm::Models(_));
+            let label = if by_condition { "nothing in the catalogue fits" } else { "nothing is left" };
+            let diagnostic = Diagnostic::error(
+                codes::EMPTY_POOL,
+                item.name.span,
+                format!("pool `{}` has no model", item.name.node),
+                label,
             );
+            self.report(if by_condition {
+                diagnostic.help("`pointsman models` shows what the catalogue knows of each model")
+            } else {
+                diagnostic.help("`except` takes away every model that is there")
+            });
         }
         resolved[index] = Some(members.clone());
         members
@@ -228,7 +232,8 @@ impl<'a> Checker<'a> {
             PickStrategy::First => PickBy::First,
             PickStrategy::LeastBusy => PickBy::LeastBusy,
             PickStrategy::RoundRobin => PickBy::RoundRobin,
-            PickStrategy::Script(..) => {
+            PickStrategy::Script(file, _) => {
+                self.script(file, crate::script::Entry::Rank);
                 self.report(not_yet(pick.strategy.span, "`pick script`", "the script host"));
                 PickBy::First
             }
@@ -260,16 +265,20 @@ impl<'a> Checker<'a> {
         report: bool,
     ) -> Option<Vec<LadderStep>> {
         let item = &ladders[index];
-        if under_way.contains(&index) {
-            self.report(
-                Diagnostic::error(
-                    codes::CYCLE,
-                    item.name.span,
-                    format!("ladder `{}` leads back to itself", item.name.node),
-                    "never ends",
-                )
-                .note(circle(under_way.iter().map(|i| ladders[*i].name.node.as_str()), item.name)),
-            );
+        if let Some(from) = under_way.iter().position(|known| *known == index) {
+            let way = &under_way[from..];
+            // Every ladder of the circle finds it; the first of the file tells.
+            if way.iter().all(|other| index <= *other) {
+                self.report(
+                    Diagnostic::error(
+                        codes::CYCLE,
+                        item.name.span,
+                        format!("ladder `{}` leads back to itself", item.name.node),
+                        "never ends",
+                    )
+                    .note(circle(way.iter().map(|i| ladders[*i].name.node.as_str()), item.name)),
+                );
+            }
             return None;
         }
         under_way.push(index);
@@ -285,10 +294,12 @@ impl<'a> Checker<'a> {
             })
             .collect();
         let kept = self.diagnostics.len();
+        let incomplete = self.names.broken.contains(item.name.node.as_str());
         let mut steps = Vec::new();
         for (position, (name, to, escalate, body)) in written.iter().enumerate() {
             let last = position + 1 == written.len();
             match (escalate, last) {
+                _ if incomplete => {}
                 (None, false) => self.report(
                     Diagnostic::error(
                         codes::STEP_WITHOUT_ESCALATE,
@@ -342,7 +353,9 @@ impl<'a> Checker<'a> {
         under_way.pop();
         if !report {
             // Each ladder's own faults are reported once, when it is resolved for itself.
-            self.diagnostics.truncate(kept);
+            let circles = |found: &Diagnostic| found.code == codes::CYCLE;
+            let own: Vec<Diagnostic> = self.diagnostics.drain(kept..).filter(circles).collect();
+            self.diagnostics.extend(own);
         }
         if steps.len() > MOST_STEPS {
             self.report(Diagnostic::error(
@@ -367,7 +380,7 @@ impl<'a> Checker<'a> {
         let mut names = std::collections::HashSet::new();
         let mut any_step = false;
         for line in &item.rungs.lines {
-            let twice = match &line.node {
+            let (word, twice) = match &line.node {
                 Rung::Step { name, .. } => {
                     any_step = true;
                     if !names.insert(name.node.as_str()) {
@@ -378,35 +391,38 @@ impl<'a> Checker<'a> {
                             "again here",
                         ));
                     }
-                    false
+                    ("step", false)
                 }
                 Rung::MaxCost(amount) => {
                     let twice = ladder.max_cost.is_some();
                     ladder.max_cost = self.money(amount);
-                    twice
+                    ("max_cost", twice)
                 }
                 Rung::Deadline(time) => {
                     let twice = ladder.deadline.is_some();
                     ladder.deadline = self.duration(time);
-                    twice
+                    ("deadline", twice)
                 }
                 Rung::Hold(hold) => {
                     let twice = ladder.hold.is_some();
                     ladder.hold = Some(self.hold(hold));
                     hold_span = Some(hold.span);
-                    twice
+                    ("hold", twice)
                 }
             };
             if twice {
-                self.report(Diagnostic::error(
-                    codes::SAID_TWICE,
-                    line.span,
-                    "this is said twice",
-                    "again here",
-                ));
+                self.report(
+                    Diagnostic::error(
+                        codes::SAID_TWICE,
+                        line.span,
+                        format!("`{word}` is said twice"),
+                        "again here",
+                    )
+                    .help("keep one of them"),
+                );
             }
         }
-        if !any_step {
+        if !any_step && !self.names.broken.contains(item.name.node.as_str()) {
             self.report(
                 Diagnostic::error(
                     codes::NO_STEPS,
@@ -515,6 +531,9 @@ impl<'a> Checker<'a> {
                 Share::Rest => 0,
             })
             .fold(0, u32::saturating_add);
+        if self.names.broken.contains(name.node.as_str()) {
+            return vec![0; arms.len()]; // An arm that could not be read has its share, too.
+        }
         let rests: Vec<Span> = arms
             .iter()
             .filter(|arm| arm.share.node == Share::Rest)
@@ -595,12 +614,16 @@ impl<'a> Checker<'a> {
                 for arm in &splits[at].arms {
                     let Target::Split(next) = arm.target else { continue };
                     if next == start {
-                        self.report(Diagnostic::error(
-                            codes::CYCLE,
-                            spans[start],
-                            format!("split `{}` leads back to itself", splits[start].name),
-                            "never ends",
-                        ));
+                        self.report(
+                            Diagnostic::error(
+                                codes::CYCLE,
+                                spans[start],
+                                format!("split `{}` leads back to itself", splits[start].name),
+                                "never ends",
+                            )
+                            .also(spans[at], "one of these arms goes back")
+                            .help("send that arm to a pool or a ladder"),
+                        );
                         return;
                     }
                     if !std::mem::replace(&mut seen[next], true) {

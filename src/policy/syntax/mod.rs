@@ -52,8 +52,11 @@ pub fn parse(text: &str) -> Parsed {
     let refused = |diagnostic| Parsed {
         file: File { items: Vec::new(), tail: Vec::new() },
         diagnostics: vec![diagnostic],
-        broken: Vec::new(),
+        broken: vec!["default".to_owned()],
     };
+    // Editors of some systems put a byte order mark first; blanks keep every byte in its place.
+    let unmarked = text.strip_prefix('\u{feff}').map(|rest| format!("   {rest}"));
+    let text = unmarked.as_deref().unwrap_or(text);
     if let Some(diagnostic) = scan::too_large(text) {
         return refused(diagnostic);
     }

@@ -146,8 +146,16 @@ impl Recovery<'_, '_> {
         mut from: u32,
         lines: &mut Vec<Line<T>>,
     ) {
+        let mut foreign = false;
         for piece in cut(self.scan, range, place) {
+            // What is indented below a statement of another language belongs to that statement.
+            if foreign && !self.scan.in_first_column(piece.start) && !self.is_known(&piece, place) {
+                continue;
+            }
+            let found = self.diagnostics.len();
+            foreign = place == Place::File && !self.is_known(&piece, place);
             self.piece(piece, place, &mut from, lines);
+            foreign &= self.diagnostics.len() > found;
         }
     }
 
@@ -206,6 +214,10 @@ impl Recovery<'_, '_> {
         let body_start = self.scan.tokens[open].span.end as usize;
         let found = self.diagnostics.len();
         let inner = self.block(inside, open + 1..close, body_start as u32);
+        if found < self.diagnostics.len() {
+            // Lines are missing, so the checker cannot judge the block as a whole.
+            self.lose(&piece, place);
+        }
 
         // The head, with the block's inside blanked out so that every byte keeps its place.
         let mut head = self.scan.text[start..body_start].to_owned();
@@ -265,6 +277,11 @@ impl Recovery<'_, '_> {
 
     /// Remembers the name that an unreadable item would have declared.
     fn lose(&mut self, piece: &Range<usize>, place: Place) {
+        // Somebody's default may be in what is no statement at all, or runs together with another.
+        let holds_default = || piece.clone().any(|index| self.scan.text_of(index) == "default");
+        if place == Place::File && (!self.is_known(piece, place) || holds_default()) {
+            self.broken.push("default".to_owned());
+        }
         let name = piece.start + 1;
         let is_word = self.scan.tokens.get(name).is_some_and(|token| token.kind == Kind::Word);
         if place == Place::File && piece.contains(&name) && is_word {
@@ -284,13 +301,21 @@ impl Recovery<'_, '_> {
         }
         if diagnostic.code == codes::MISSING_BRACE {
             // Its `}` has nothing to close only because of that.
-            let (start, end) = self.bytes(&scene.piece);
+            let (start, _) = self.bytes(&scene.piece);
+            let mut after = scene.piece.end..self.scan.tokens.len();
+            let next = after.find(|index| self.scan.tokens[*index].kind != Kind::Newline);
+            let end = next.map_or(self.scan.text.len(), |i| self.scan.tokens[i].span.start as usize);
             self.diagnostics.retain(|other| {
                 other.code != codes::STRAY_BRACKET
-                    || !(start..=end + 4).contains(&(other.primary.span.start as usize))
+                    || !(start..=end).contains(&(other.primary.span.start as usize))
             });
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether the piece starts with a word that lines here start with.
+    fn is_known(&self, piece: &Range<usize>, place: Place) -> bool {
+        place.words().contains(&self.scan.text_of(piece.start))
     }
 
     /// The opening brace of the piece's block.

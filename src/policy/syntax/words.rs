@@ -140,3 +140,18 @@ impl Place {
         }
     }
 }
+
+/// The error class that providers report with this HTTP status, for people who think in statuses.
+pub fn error_class_of_status(status: u16) -> Option<&'static str> {
+    Some(match status {
+        401 | 403 => "auth",
+        402 => "quota_exhausted",
+        408 | 504 => "timeout",
+        413 => "context_exceeded",
+        429 => "rate_limited",
+        503 | 529 => "overloaded",
+        500..600 => "server_error",
+        400..500 => "bad_request",
+        _ => return None,
+    })
+}

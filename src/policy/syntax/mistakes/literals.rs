@@ -5,6 +5,7 @@ use crate::policy::diagnostic::Diagnostic;
 
 use super::super::grammar::Rule;
 use super::super::scan::Kind;
+use super::super::words::error_class_of_status;
 use super::Scene;
 
 /// Units as people write them, and as the language does.
@@ -69,16 +70,20 @@ pub fn ambiguous_minutes(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
         return None;
     }
     let here = scene.here();
-    Some(
-        Diagnostic::error(
-            codes::AMBIGUOUS_MINUTES,
-            here,
-            format!("`{digits}m` could be minutes or millions"),
-            "say which",
-        )
-        .fix("minutes", here, format!("{digits}min"))
-        .fix("millions", here, format!("{digits}M")),
-    )
+    let mut error = Diagnostic::error(
+        codes::AMBIGUOUS_MINUTES,
+        here,
+        format!("`{digits}m` could be minutes or millions"),
+        "say which",
+    );
+    for (title, unit) in [("minutes", "min"), ("millions", "M")] {
+        let fixed = format!("{digits}{unit}");
+        // Where only one of them can stand, the other is no way out.
+        if scene.stop_with(here, &fixed).is_none_or(|left| left < scene.left()) {
+            error = error.fix(title, here, fixed);
+        }
+    }
+    Some(error)
 }
 
 /// `15 s`
@@ -219,6 +224,24 @@ pub fn short_clock_or_date(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
             meant,
         )
     })
+}
+
+/// `retry 2 on 429`
+pub fn status_code(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
+    let recovers = matches!(scene.keyword(), "retry" | "fallback");
+    let listed = matches!(scene.before().map(|i| scene.text(i)), Some("on" | ","));
+    let status: u16 = scene.text(scene.at).parse().ok()?;
+    let class = error_class_of_status(status).filter(|_| recovers && listed)?;
+    let here = scene.here();
+    Some(
+        Diagnostic::error(
+            codes::UNKNOWN_ERROR_CLASS,
+            here,
+            format!("`{status}` is a status; errors are named by their class"),
+            format!("`{class}` is meant"),
+        )
+        .fix(format!("use `{class}`"), here, class),
+    )
 }
 
 /// `95 -> cheap`, `timeout total 30`, `cap 0.05 per request`

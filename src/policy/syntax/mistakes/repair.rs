@@ -12,7 +12,7 @@ use super::Scene;
 const BETWEEN: &[&str] = &[
     "->", "because", "else", "when", "where", "=", "to", "per", "by", "for", "ttl", "request",
     "models", "after", "==", "and", "or", ",", "{", "from", ":", "on", "in", "model", "(", "[",
-    ")", "]",
+    ")", "]", "only",
 ];
 
 /// One word or sign is missing: `route x when a small`, `limit … deny`.
@@ -110,7 +110,9 @@ pub fn removal(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
     let here = scene.span(scene.at);
     // What somebody put into numbers and texts is not thrown away.
     let is_value = matches!(scene.kind(scene.at), Some(Kind::Amount | Kind::Quoted));
-    if scene.at > scene.piece.start && !is_value && scene.reads_with(here, "") {
+    // Words that stood apart must not run together.
+    let joins = scene.scan.text_of(scene.at) == "..";
+    if scene.at > scene.piece.start && !is_value && !joins && scene.reads_with(here, "") {
         let written = scene.found();
         return Some(
             Diagnostic::error(

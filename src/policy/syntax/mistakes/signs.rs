@@ -135,6 +135,41 @@ pub fn wrong_arrow(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
     )
 }
 
+/// `-> [a, b]`, `-> a, b`
+pub fn several_targets(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
+    let goes = matches!(scene.keyword(), "route" | "default" | "alias" | "step");
+    let arrow = scene.piece.clone().take_while(|i| *i < scene.at).any(|i| scene.text(i) == "->");
+    let several = match scene.text(scene.at) {
+        "[" => scene.wants_rule(&[Rule::target, Rule::model, Rule::name, Rule::ident]),
+        "," => true,
+        _ => false,
+    };
+    (goes && arrow && several).then(|| {
+        Diagnostic::error(
+            codes::SYNTAX,
+            scene.here(),
+            format!("a {} goes to one target", scene.keyword()),
+            "a list cannot stand here",
+        )
+        .help("give the list a name, `pool NAME = [..] pick cheapest`, and go to that")
+    })
+}
+
+/// `input.tokens + 5 > 3`
+pub fn arithmetic(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
+    let sign = matches!(scene.text(scene.at), "+" | "*" | "/" | "%" | "-");
+    let inside = scene.wants("and") || scene.wants("==");
+    (sign && inside && scene.place == Place::File).then(|| {
+        Diagnostic::error(
+            codes::SYNTAX,
+            scene.here(),
+            "a condition cannot calculate",
+            "no arithmetic here",
+        )
+        .help("compare one attribute with a constant; `total.tokens` and `request.max_cost` are sums worked out for you")
+    })
+}
+
 /// `in (a, b)`
 pub fn round_list(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
     if scene.text(scene.at) != "(" || !scene.wants("[") {

@@ -6,7 +6,7 @@ use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use super::super::grammar::Rule;
 use super::super::scan::{Kind, span};
 use super::super::tree::Span;
-use super::super::words::Place;
+use super::super::words::{Place, RESERVED};
 use super::Scene;
 
 /// First words of other languages, and what they are called here.
@@ -99,12 +99,14 @@ pub fn unknown_first_word(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
     let mut error = Diagnostic::error(code, at, format!("unknown {line} `{word}`"), label);
     if scene.place == Place::Body && PARAMETERS.contains(&lower.as_str()) {
         let name = if lower == "max_tokens" { "max_output" } else { &lower };
-        let sign = matches!(scene.text(scene.piece.start + 1), "=" | "<=" | ">=");
-        error = error.fix(
-            format!("set the parameter `{name}`"),
-            at,
-            format!("set {name}{}", if sign { "" } else { " =" }),
-        );
+        let next = scene.text(scene.piece.start + 1);
+        let sign = if matches!(next, "=" | "<=" | ">=") { "" } else { " =" };
+        let place = if next == ":" { at.to(scene.span(scene.piece.start + 1)) } else { at };
+        error =
+            error.fix(format!("set the parameter `{name}`"), place, format!("set {name}{sign}"));
+    } else if scene.place == Place::File && scene.text(scene.piece.start + 1) == ":" {
+        let yaml = "this looks like YAML: a policy in YAML stands in a file that ends in `.yaml`";
+        return Some(error.help(yaml));
     } else if let Some(near) = near(scene, &lower, words) {
         error = error.fix(format!("did you mean `{near}`?"), at, near);
     }
@@ -122,6 +124,55 @@ fn near<'a>(scene: &Scene<'_, '_>, word: &str, words: &[&'a str]) -> Option<&'a 
         .find(|(place, other, _)| *place == scene.place && *other == word)
         .map(|(_, _, meant)| *meant);
     synonym.or_else(|| did_you_mean(word, words.iter().copied()))
+}
+
+/// `route when task == code -> p`, `route "code" when …`
+pub fn nameless(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
+    let named = scene.place == Place::File && scene.wants_rule(&[Rule::ident]);
+    if !named || scene.at != scene.piece.start + 1 {
+        return None;
+    }
+    let (word, here, keyword) = (scene.text(scene.at), scene.here(), scene.keyword());
+    let inside = word.trim_matches('"');
+    let is_name = inside.starts_with(|c: char| c.is_ascii_alphabetic())
+        && inside.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if scene.kind(scene.at) == Some(Kind::Quoted) {
+        let error = Diagnostic::error(
+            codes::SYNTAX,
+            here,
+            format!("the name of a {keyword} is a word, not a text"),
+            "names stand without quotes",
+        );
+        return Some(match is_name {
+            true => error.fix("write it without quotes", here, inside),
+            false => error.help("names are made of letters, digits, `-` and `_`"),
+        });
+    }
+    if !RESERVED.contains(&word) {
+        return None;
+    }
+    let error = Diagnostic::error(
+        codes::SYNTAX,
+        here,
+        format!("`{word}` cannot be the name of a {keyword}"),
+        "a word of the language",
+    );
+    let example = if keyword == "pool" { "= [..]" } else { word };
+    Some(error.help(format!("every {keyword} has a name: `{keyword} NAME {example} …`")))
+}
+
+/// `default when …`
+pub fn default_with_condition(scene: &Scene<'_, '_>) -> Option<Diagnostic> {
+    let here = scene.here();
+    (scene.keyword() == "default" && matches!(scene.text(scene.at), "when" | "if")).then(|| {
+        Diagnostic::error(
+            codes::SYNTAX,
+            here,
+            "`default` has no condition: it takes every request that no route took",
+            "no condition here",
+        )
+        .help("write `route NAME when …` for some requests, and `default -> TARGET` below it")
+    })
 }
 
 /// Another statement begins where this one should have ended.

@@ -1,0 +1,44 @@
+//! Policies as people write them: broken ones and what they are told, sound ones and what they do.
+
+mod broken;
+mod examples;
+mod fuzz;
+mod situation;
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use pointsman::catalog::Catalog;
+use pointsman::ids::PolicyName;
+use pointsman::policy::{Compiled, Surroundings, compile};
+
+static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::embedded()));
+
+/// Compiles against the built-in catalogue; the only file a policy can name is `house-style.md`.
+fn compiled(file: &str, text: &str) -> Compiled {
+    let files = |name: &str| match name {
+        "house-style.md" => Ok("Be brief.".to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+    compile(&PolicyName::new("test"), file, text, &surroundings)
+}
+
+/// The policies of a folder of the repository: name and text, in the order of their names.
+fn policies(folder: &str) -> Vec<(String, String)> {
+    let mut found: Vec<_> = std::fs::read_dir(path(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "policy"))
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn path(inside: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(inside)
+}
