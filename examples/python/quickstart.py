@@ -1,0 +1,24 @@
+"""The OpenAI SDK with another base URL, and nothing else changed.
+
+    pointsman demo &                       # or: pointsman serve
+    python examples/python/quickstart.py
+
+POINTSMAN_URL says where the gateway is, POINTSMAN_KEY holds a key if it asks for one.
+"""
+
+import os
+
+from openai import OpenAI
+
+client = OpenAI(
+    base_url=os.environ.get("POINTSMAN_URL", "http://127.0.0.1:8080") + "/v1",
+    api_key=os.environ.get("POINTSMAN_KEY", "unused"),
+)
+
+# `auto` leaves the choice of the model to the policy. A model that is named, such as `sim/large`, is the one
+# that answers, or there is an error: it is never replaced by another.
+answer = client.chat.completions.create(
+    model="auto",
+    messages=[{"role": "user", "content": "What is 17 * 23?"}],
+)
+print(answer.choices[0].message.content)
