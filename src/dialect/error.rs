@@ -354,8 +354,11 @@ fn classify(status: u16, words: &[String; 3], message: &str) -> ErrorClass {
             || phrases.iter().any(|phrase| message.contains(phrase))
     });
     match (status, sign) {
+        // "Your region is not supported": whatever the words, this account may not.
+        (403, Some(&(ErrorClass::Unsupported | ErrorClass::BadRequest, ..)) | None) => {
+            ErrorClass::Auth
+        }
         (_, Some(&(class, ..))) => class,
-        (403, _) => ErrorClass::Auth,
         (408, _) => ErrorClass::Timeout,
         (429, _) => ErrorClass::RateLimited,
         (501, _) => ErrorClass::Unsupported,

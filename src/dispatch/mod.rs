@@ -83,6 +83,9 @@ pub struct Delivery {
     pub headers: HeaderMap,
     /// What the request had to leave out there.
     pub losses: Vec<crate::dialect::Loss>,
+    /// Its step did not take it, and nothing better came: good enough for this client, not to be
+    /// kept for others.
+    pub rejected: bool,
     /// The answer itself.
     pub content: Content,
 }
@@ -231,7 +234,7 @@ impl Climb<'_> {
     /// One model, with its retries.
     async fn model(&mut self, step: &Step, model: ModelIdx, served: Served) -> Tried {
         let retry = step.settings.retry;
-        let mut tries = 0;
+        let (mut tries, mut switches) = (0, 0);
         let provider = &self.job.catalog.models()[model.index()].provider;
         let Some(endpoint) = self.job.endpoints.endpoint(provider) else { return Tried::Skipped };
         loop {
@@ -240,10 +243,11 @@ impl Climb<'_> {
             let Tried::Failed(error) = &outcome else { return outcome };
             if let Some(aside) = keys_fault(error)
                 && endpoint.put_aside(key, aside)
-                && tries < endpoint.other_keys()
+                && switches < endpoint.other_keys()
                 && !self.out_of_time()
             {
-                tries += 1;
+                // Another key is no retry: what the policy allows of those is still to come.
+                switches += 1;
                 continue;
             }
             let Some(wait) = self.wait_before_retry(retry, tries, error, model) else {
@@ -352,7 +356,7 @@ impl Climb<'_> {
                 Content::Stream(forward)
             }
         };
-        let delivery = Box::new(Delivery { model, served, headers, losses, content });
+        let delivery = Box::new(Delivery { model, served, headers, losses, rejected, content });
         if rejected { Tried::Rejected(Some(delivery)) } else { Tried::Accepted(delivery) }
     }
 }

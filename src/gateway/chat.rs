@@ -251,6 +251,7 @@ impl Exchange {
         lead: Option<(Lead, Duration)>,
     ) -> Response {
         let model = self.decisive.world.catalog.models()[delivery.model.index()].id.clone();
+        let lead = lead.filter(|_| !delivery.rejected);
         self.remember_session(&model);
         let reason = match (delivery.served, plan.reason) {
             (Served::Fallback, _) => Reason::Fallback,

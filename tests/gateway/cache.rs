@@ -236,7 +236,6 @@ async fn a_stream_that_its_client_left_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "known fault: an answer that was only kept for want of a better one is stored"]
 async fn an_answer_that_its_ladder_rejected_is_not_kept() {
     let policy = "ladder climb {\nhold full\nstep a -> sim/low escalate when refused\nstep b -> sim/high\n}\n\
         default -> climb { cache exact ttl 1h }";

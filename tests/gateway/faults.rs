@@ -231,7 +231,6 @@ async fn all_of(cases: impl Iterator<Item = impl Future<Output = ()>>) -> Vec<St
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "known fault: the words `not supported` make a 403 the caller's fault"]
 async fn an_account_that_is_refused_is_not_the_caller_s_fault() {
     let door = Setup::policy("default -> sim/barred").model("barred", "small!403").open().await;
     is_error("403", &door.ask("sim/barred", COUNT).await, 502, "provider_auth", None);
