@@ -52,7 +52,7 @@ pub(super) struct Opened {
 }
 
 pub(super) enum OpenedContent {
-    Whole { body: Bytes, answer: Answer },
+    Whole { body: Bytes, answer: Box<Answer> },
     Stream(Box<Forward>),
 }
 
@@ -158,7 +158,7 @@ impl Attempt<'_> {
             body = openai_chat::answer::without_logprobs(&body).unwrap_or(body);
         }
         let checked = self.step.escalate.is_some().then(|| answer.clone());
-        Ok((OpenedContent::Whole { body, answer }, checked))
+        Ok((OpenedContent::Whole { body, answer: Box::new(answer) }, checked))
     }
 
     /// Some answer a request for a stream with a whole answer, or with an error under status 200.

@@ -22,7 +22,6 @@ use crate::dialect::openai_chat::{ClientError, Stream};
 use crate::dialect::{Answer, UpstreamError};
 use crate::facts::RequestFacts;
 use crate::provider::Response;
-use crate::units::NanoDollars;
 
 /// What is still to come from the provider.
 pub(super) struct Tail {
@@ -41,6 +40,9 @@ pub(super) struct Settlement {
     pub facts: Arc<RequestFacts>,
 }
 
+/// Writes what is sent right before the end of a stream.
+type Epilogue = Box<dyn FnOnce(&Answer) -> Bytes + Send>;
+
 /// A stream from its commit point on.
 pub struct Forward {
     head: VecDeque<Event>,
@@ -49,7 +51,7 @@ pub struct Forward {
     wants_usage: bool,
     strip_logprobs: bool,
     /// Text that goes in front of the end: the decision, the cost.
-    epilogue: Option<Box<dyn FnOnce(&Answer, Option<NanoDollars>) -> Bytes + Send>>,
+    epilogue: Option<Epilogue>,
     settlement: Option<Settlement>,
     rejected: bool,
     ended: bool,
@@ -98,10 +100,7 @@ impl Forward {
     }
 
     /// Makes a piece of the stream that is sent right before its end.
-    pub fn with_epilogue(
-        &mut self,
-        epilogue: impl FnOnce(&Answer, Option<NanoDollars>) -> Bytes + Send + 'static,
-    ) {
+    pub fn with_epilogue(&mut self, epilogue: impl FnOnce(&Answer) -> Bytes + Send + 'static) {
         self.epilogue = Some(Box::new(epilogue));
     }
 
@@ -189,8 +188,8 @@ impl Forward {
         }
         self.ended = true;
         self.tail = None;
-        let cost = self.settle(Ending::Complete);
-        let epilogue = self.epilogue.take().map(|write| write(self.machine.answer(), cost));
+        self.settle(Ending::Complete);
+        let epilogue = self.epilogue.take().map(|write| write(self.machine.answer()));
         [&*epilogue.unwrap_or_default(), b"data: [DONE]\n\n"].concat().into()
     }
 
@@ -214,8 +213,8 @@ impl Forward {
         .event()
     }
 
-    fn settle(&mut self, ending: Ending<'_>) -> Option<NanoDollars> {
-        let settlement = self.settlement.take()?;
+    fn settle(&mut self, ending: Ending<'_>) {
+        let Some(settlement) = self.settlement.take() else { return };
         let answer = spending::with_usage(self.machine.answer().clone(), &settlement.facts);
         let images = settlement.facts.inputs().shape.images;
         let prices = settlement.prices.as_ref();
@@ -232,7 +231,6 @@ impl Forward {
             }
             Ending::ClientGone => record.canceled(&answer, cost),
         }
-        cost
     }
 }
 

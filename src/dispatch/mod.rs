@@ -27,7 +27,7 @@ pub use outcome::{AttemptRecord, Log, Verdict};
 
 use crate::catalog::{Catalog, ModelIdx};
 use crate::dialect::openai_chat::Request;
-use crate::dialect::{Answer, UpstreamError};
+use crate::dialect::{Answer, UpstreamError, Usage};
 use crate::error_class::{ErrorClass, ErrorSet};
 use crate::facts::RequestFacts;
 use crate::policy::plan::{Plan, Step};
@@ -96,8 +96,8 @@ pub enum Content {
     Whole {
         /// What the provider sent.
         body: Bytes,
-        /// What it means.
-        answer: Answer,
+        /// What it used.
+        usage: Usage,
     },
     /// Under way.
     Stream(Box<Forward>),
@@ -329,12 +329,12 @@ impl Climb<'_> {
         };
         let content = match content {
             OpenedContent::Whole { body, answer } => {
-                let answer = spending::with_usage(answer, &job.facts);
+                let answer = spending::with_usage(*answer, &job.facts);
                 let cost = cost_of(&answer);
                 self.purse.spend(cost);
                 record.answered(&answer, cost, !rejected);
                 in_flight.answered(record.ttft(), record.elapsed());
-                Content::Whole { body, answer }
+                Content::Whole { body, usage: answer.usage }
             }
             OpenedContent::Stream(mut forward) => {
                 if rejected {

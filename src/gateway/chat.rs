@@ -270,14 +270,14 @@ impl Exchange {
         };
         let provider_headers = delivery.headers;
         match delivery.content {
-            Content::Whole { body, answer } => {
+            Content::Whole { body, usage } => {
                 if let (Some((lead, ttl)), Some(cache)) = (&lead, &self.gateway.cache) {
                     let stored = Stored { body: body.clone(), model: model.clone(), ttl: *ttl };
                     cache.store(lead, stored).await;
                 }
                 drop(lead);
                 disclosure.cost = Some(self.log.cost());
-                self.decisive.counted.tokens(answer.usage.total().0);
+                self.decisive.counted.tokens(usage.total().0);
                 self.account.end(StatusCode::OK, Some(model));
                 let mut response = json_answer(self.with_explanation(body));
                 pass_on(&provider_headers, response.headers_mut());
@@ -305,7 +305,7 @@ impl Exchange {
             forward.collect();
         }
         let (decisive, explain, log) = (self.decisive.clone(), self.explain, self.log.clone());
-        forward.with_epilogue(move |answer, _| {
+        forward.with_epilogue(move |answer| {
             decisive.counted.tokens(answer.usage.total().0);
             if explain {
                 explain_chunk(&decisive)

@@ -14,8 +14,12 @@ struct Row {
     weight: f64,
 }
 
+/// Its name, the cheap models, the strong ones, the data sets.
+type Pool =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 /// Pools, and whether a bound is asserted: `alpaca-eval` is looked at, never tuned on.
-const POOLS: [(&str, &[&str], &[&str], &[&str]); 7] = [
+const POOLS: [Pool; 7] = [
     (
         "mixtral -> gpt-4",
         &["mixtral-8x7b-instruct-v0.1"],

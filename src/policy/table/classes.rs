@@ -253,7 +253,7 @@ pub fn insert(set: &mut ClassSet, class: usize) {
 /// All classes that are not in the set.
 pub fn complement(set: &ClassSet, classes: usize) -> ClassSet {
     let mut flipped: ClassSet = set.iter().map(|word| !word).collect();
-    if classes % 64 != 0
+    if !classes.is_multiple_of(64)
         && let Some(last) = flipped.last_mut()
     {
         *last &= (1 << (classes % 64)) - 1;
