@@ -21,10 +21,13 @@ pub const HARD: &str = "Prove that the square root of 2 is irrational.";
 /// The patience of every wait; nothing takes nearly as long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A model's name, its name at the simulator, its prices for input and output.
+type Row = (String, String, Option<(f64, f64)>);
+
 /// What a gateway is started with.
 #[derive(Default)]
 pub struct Setup {
-    models: Vec<(String, String, Option<(f64, f64)>)>,
+    models: Vec<Row>,
     policy: String,
     more: String,
     provider: String,
