@@ -39,8 +39,8 @@ fn gist(reply: &Reply) -> (String, Value) {
     assert!(reply.is_done(), "{}", reply.text());
     let events = reply.events();
     let parsed = events.iter().filter_map(|data| serde_json::from_str::<Value>(data).ok());
-    let finish = parsed.map(|event| event["choices"][0]["finish_reason"].clone());
-    (reply.content(), finish.filter(|finish| !finish.is_null()).next_back().unwrap_or_default())
+    let mut finish = parsed.map(|event| event["choices"][0]["finish_reason"].clone());
+    (reply.content(), finish.rfind(|finish| !finish.is_null()).unwrap_or_default())
 }
 
 #[tokio::test(flavor = "multi_thread")]
