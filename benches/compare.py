@@ -195,7 +195,11 @@ def litellm(folder, python, upstream):
     port = free_port()
     config = Path(folder) / "litellm.json"  # JSON is YAML
     parameters = {"model": "openai/bench", "api_base": upstream, "api_key": "unused"}
-    config.write_text(json.dumps({"model_list": [{"model_name": "bench", "litellm_params": parameters}]}))
+    config.write_text(json.dumps({
+        "model_list": [{"model_name": "bench", "litellm_params": parameters}],
+        # It asks for a strong key otherwise; this one listens on this machine alone, and for a minute.
+        "general_settings": {"dangerously_permit_weak_or_unset_master_key": True},
+    }))
     program = Path(python).with_name("litellm")
     return Proxy("litellm", [program, "--config", config, "--host", "127.0.0.1", "--port", str(port)], port, "bench")
 

@@ -59,7 +59,6 @@ python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3 python
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
 command -v cc >/dev/null || packages+=(build-essential)
-command -v cmake >/dev/null || packages+=(cmake)
 if [ ${#packages[@]} -gt 0 ]; then
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
         export DEBIAN_FRONTEND=noninteractive
