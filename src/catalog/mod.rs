@@ -102,17 +102,28 @@ impl Catalog {
     ///
     /// A full name is found whether or not its provider is enabled.
     pub fn by_name(&self, name: &str, enabled: impl Fn(&ProviderId) -> bool) -> Lookup {
-        if let Some(found) = self.by_id.get(name) {
-            return Lookup::Found(*found);
-        }
-        let all = self.by_bare_name.get(name).map_or(&[][..], Vec::as_slice);
-        let usable: Vec<ModelIdx> =
-            all.iter().copied().filter(|idx| enabled(&self[*idx].provider)).collect();
-        match usable[..] {
+        match self.matching(name, enabled)[..] {
             [one] => Lookup::Found(one),
             [] => Lookup::Unknown { near: self.near(name) },
-            _ => Lookup::Ambiguous(self.ids(&usable)),
+            ref several => Lookup::Ambiguous(self.ids(several)),
         }
+    }
+
+    /// As [`Catalog::by_name`], without looking for what else may have been meant: that compares
+    /// the name with every other, which no request should have to pay for.
+    pub fn find(&self, name: &str, enabled: impl Fn(&ProviderId) -> bool) -> Option<ModelIdx> {
+        match self.matching(name, enabled)[..] {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    fn matching(&self, name: &str, enabled: impl Fn(&ProviderId) -> bool) -> Vec<ModelIdx> {
+        if let Some(found) = self.by_id.get(name) {
+            return vec![*found];
+        }
+        let all = self.by_bare_name.get(name).map_or(&[][..], Vec::as_slice);
+        all.iter().copied().filter(|idx| enabled(&self[*idx].provider)).collect()
     }
 
     /// The content hash of all facts.

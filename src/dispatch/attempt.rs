@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use tokio::time::Instant;
 
-use super::forward::{Forward, Tail};
+use super::forward::{Forward, Tail, read_out};
 use super::outcome::Record;
 use super::{Job, edits, timed_out};
 use crate::catalog::Model;
@@ -248,7 +248,12 @@ impl Attempt<'_> {
             });
         }
         let checked = self.step.escalate.is_some().then(|| machine.answer().clone());
-        let tail = (!ended).then_some(Tail { response, idle, limit });
+        let tail = if ended {
+            read_out(response);
+            None
+        } else {
+            Some(Tail { response, idle, limit })
+        };
         Ok((OpenedContent::Stream(self.forward(held, machine, tail, strip_logprobs)), checked))
     }
 

@@ -187,7 +187,9 @@ impl Forward {
             return self.break_off(&truncated(), "");
         }
         self.ended = true;
-        self.tail = None;
+        if let Some(tail) = self.tail.take() {
+            read_out(tail.response);
+        }
         self.settle(Ending::Complete);
         let epilogue = self.epilogue.take().map(|write| write(self.machine.answer()));
         [&*epilogue.unwrap_or_default(), b"data: [DONE]\n\n"].concat().into()
@@ -239,6 +241,14 @@ enum Ending<'a> {
     Complete,
     Broken(&'a UpstreamError),
     ClientGone,
+}
+
+/// Reads what lies behind the end of an answer, which is nothing but the end of its transfer: only
+/// then can the connection be used again.
+pub(super) fn read_out(mut response: Response) {
+    tokio::spawn(tokio::time::timeout(Duration::from_secs(1), async move {
+        while let Ok(Some(_)) = response.chunk().await {}
+    }));
 }
 
 fn truncated() -> UpstreamError {

@@ -154,11 +154,7 @@ fn program_for(world: &World, id: RequestId, model: &str) -> Result<Arc<Program>
 
 /// The model a client named, where the catalogue knows it and it is clear which is meant.
 fn named(world: &World, model: &str) -> Option<ModelIdx> {
-    let enabled = |provider: &crate::ids::ProviderId| world.endpoints.has(provider);
-    match world.catalog.by_name(model, enabled) {
-        Lookup::Found(model) => Some(model),
-        Lookup::Ambiguous(_) | Lookup::Unknown { .. } => None,
-    }
+    world.catalog.find(model, |provider| world.endpoints.has(provider))
 }
 
 fn decide_with(
