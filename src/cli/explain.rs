@@ -115,7 +115,12 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
     };
     let body = body.map_err(|error| format!("{}: {error}", request.display()))?;
     let request = Request::read(Bytes::from(body)).map_err(|error| error.to_string())?;
-    let enabled = Arc::new(ModelSet::of(&catalog, |_| true));
+    // Which providers are configured is not known here. All are taken to be, but the built-in one
+    // only where the policy speaks of it: its made-up quality would win against real models.
+    let with_sim = checked.text.contains("sim/") || checked.text.contains("\"sim\"");
+    let enabled = Arc::new(ModelSet::of(&catalog, |model| {
+        with_sim || catalog.models()[model.index()].provider.as_str() != "sim"
+    }));
     let named = match catalog.by_name(&request.shape().model, |_| true) {
         Lookup::Found(model) => Some(model),
         Lookup::Ambiguous(_) | Lookup::Unknown { .. } => None,
@@ -165,6 +170,16 @@ fn headers(said: &[String]) -> Result<HeaderMap, String> {
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+/// The first few of a list; `--json` has all.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text += &format!(" and {} more", names.len() - SHOWN);
+    }
+    text
 }
 
 /// The trace for people.
@@ -223,18 +238,21 @@ fn print(told: &Value) {
         for step in &steps {
             let candidates: Vec<String> =
                 step["candidates"].as_array().into_iter().flatten().map(text).collect();
-            output::line(format!("  {:<24} {}", text(&step["name"]), candidates.join(", ")));
+            output::line(format!("  {:<24} {}", text(&step["name"]), shortened(&candidates)));
         }
         if let Some(fallback) = decision["fallback"].as_array() {
             let fallback: Vec<String> = fallback.iter().map(text).collect();
-            output::line(format!("  {:<24} {}", "fallback", fallback.join(", ")));
+            output::line(format!("  {:<24} {}", "fallback", shortened(&fallback)));
         }
     }
     let removed = told["removed"].as_array().cloned().unwrap_or_default();
     if !removed.is_empty() {
         output::line("\nleft out");
-        for removal in removed {
+        for removal in removed.iter().take(12) {
             output::line(format!("  {:<40} {}", text(&removal["model"]), text(&removal["by"])));
+        }
+        if removed.len() > 12 {
+            output::line(format!("  and {} more (--json has all)", removed.len() - 12));
         }
     }
     let settings = decision["settings"].as_object().cloned().unwrap_or_default();

@@ -40,6 +40,10 @@ use spending::Purse;
 /// The clock of the whole request, where nothing else is said.
 pub const DEFAULT_TOTAL: Duration = Duration::from_secs(600);
 
+/// How many of a step's candidates are asked at most. A pool may follow the whole catalogue, and an
+/// outage of many must not turn one request into hundreds.
+const MOST_CANDIDATES: usize = 8;
+
 /// One request with its plan.
 pub struct Job {
     /// What to do.
@@ -186,7 +190,8 @@ impl Climb<'_> {
             Some((models, on)) => (models.as_slice(), *on),
             None => (&[][..], ErrorSet::NONE),
         };
-        let candidates = step.candidates.iter().map(|model| (*model, false));
+        let candidates = step.candidates.iter().take(MOST_CANDIDATES);
+        let candidates = candidates.map(|model| (*model, false));
         let candidates = candidates.chain(fallback.iter().map(|model| (*model, true)));
         let mut error: Option<UpstreamError> = None;
         for (model, is_fallback) in candidates {
