@@ -205,7 +205,8 @@ impl Climb<'_> {
             if !may_follow || self.out_of_time() {
                 continue;
             }
-            let served = match (position, is_fallback || error.is_some()) {
+            let instead = is_fallback || error.is_some() || step.passed_over;
+            let served = match (position, instead) {
                 (_, true) => Served::Fallback,
                 (0, false) => Served::AsPlanned,
                 (_, false) => Served::Escalated,

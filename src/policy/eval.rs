@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use candidates::Needs;
+use candidates::{Needs, Ordered};
 pub use candidates::output_limit;
 
 use super::cond::Operand;
@@ -275,10 +275,11 @@ impl Builder<'_> {
         match ladder {
             None => {
                 let name = self.name_of(target);
-                let candidates = self.candidates(target, &name, &self.settings, listener);
+                let Ordered { candidates, passed_over } =
+                    self.candidates(target, &name, &self.settings, listener);
                 if !candidates.is_empty() {
                     let settings = self.settings.clone();
-                    steps.push(Step { name, candidates, escalate: None, settings });
+                    steps.push(Step { name, candidates, passed_over, escalate: None, settings });
                 }
             }
             Some(ladder) => {
@@ -289,12 +290,14 @@ impl Builder<'_> {
                         Arc::new(self.settings.overlaid(&step.body))
                     };
                     let target = self.follow_splits(step.target)?;
-                    let candidates = self.candidates(target, &step.name, &settings, listener);
+                    let Ordered { candidates, passed_over } =
+                        self.candidates(target, &step.name, &settings, listener);
                     if !candidates.is_empty() {
                         let escalate = step.escalate.clone();
                         steps.push(Step {
                             name: step.name.clone(),
                             candidates,
+                            passed_over,
                             escalate,
                             settings,
                         });
@@ -312,7 +315,8 @@ impl Builder<'_> {
             let (candidates, _) = fallback.filter(|(candidates, _)| !candidates.is_empty())?;
             let name: Arc<str> = "fallback".into();
             let settings = self.settings.clone();
-            steps.push(Step { name, candidates, escalate: None, settings });
+            let passed_over = true;
+            steps.push(Step { name, candidates, passed_over, escalate: None, settings });
             return Some(self.finish(reason, arm, steps, None, ladder));
         }
         Some(self.finish(reason, arm, steps, fallback, ladder))
@@ -362,7 +366,7 @@ impl Builder<'_> {
         for target in &fallback.to {
             let Some(target) = self.follow_splits(*target) else { continue };
             let mut add = |target, settings: &Settings| {
-                for model in self.candidates(target, &name, settings, listener) {
+                for model in self.candidates(target, &name, settings, listener).candidates {
                     let known = steps.iter().any(|step| step.candidates.contains(&model));
                     if !known && !all.contains(&model) {
                         all.push(model);

@@ -58,6 +58,9 @@ pub struct Step {
     pub name: Arc<str>,
     /// Whom to ask, in order.
     pub candidates: Candidates,
+    /// Whether somebody else should have been asked first: who `pick` wants first cools down or has
+    /// its breaker open, or only the fallback is left. Then even the first attempt is a fallback.
+    pub passed_over: bool,
     /// When the answer is not taken. `None`: whatever comes is the answer.
     pub escalate: Option<Arc<Cond>>,
     /// The request's settings with the step's own.

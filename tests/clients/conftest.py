@@ -74,7 +74,7 @@ def standard(sim):
         "default": "main",
         "providers": {
             "sim": {"base_url": sim.base},
-            # Twice, because a model that was refused once rests for a while and is asked last.
+            # Twice, so that the tests of streams do not find models resting that others have asked.
             **{
                 name: {
                     "kind": "sim", "base_url": sim.base,

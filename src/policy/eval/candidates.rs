@@ -67,6 +67,14 @@ impl Needs {
     }
 }
 
+/// A target's models that are left, in the order in which they are asked.
+#[derive(Default)]
+pub(super) struct Ordered {
+    pub candidates: Candidates,
+    /// See [`Step::passed_over`](crate::policy::plan::Step::passed_over).
+    pub passed_over: bool,
+}
+
 impl Builder<'_> {
     pub(super) fn candidates(
         &self,
@@ -74,7 +82,7 @@ impl Builder<'_> {
         step: &Arc<str>,
         settings: &Settings,
         listener: &mut dyn Listener,
-    ) -> Candidates {
+    ) -> Ordered {
         let single;
         let (members, pool_pick): (&[Member], Pick) = match target {
             Target::Pool(index) => {
@@ -86,12 +94,12 @@ impl Builder<'_> {
                 (&single, Pick { by: PickBy::First, of: None })
             }
             Target::Requested => {
-                let Some(model) = self.situation.named else { return Candidates::new() };
+                let Some(model) = self.situation.named else { return Ordered::default() };
                 single = [Member { model, when: None }];
                 (&single, Pick { by: PickBy::First, of: None })
             }
             // Splits were followed and ladders unfolded before.
-            Target::Split(_) | Target::Ladder(_) => return Candidates::new(),
+            Target::Split(_) | Target::Ladder(_) => return Ordered::default(),
         };
         let mut kept = Candidates::new();
         for member in members {
@@ -100,8 +108,8 @@ impl Builder<'_> {
                 Some(by) => listener.removed(step, member.model, by),
             }
         }
-        self.order(&mut kept, settings.pick.unwrap_or(pool_pick), settings);
-        kept
+        let passed_over = self.order(&mut kept, settings.pick.unwrap_or(pool_pick), settings);
+        Ordered { candidates: kept, passed_over }
     }
 
     fn removed_by(&self, member: &Member, settings: &Settings) -> Option<RemovedBy> {
@@ -178,7 +186,9 @@ impl Builder<'_> {
         Some(NanoDollars(worst.0.saturating_mul(self.needs.n)))
     }
 
-    fn order(&self, models: &mut Candidates, pick: Pick, settings: &Settings) {
+    /// Brings the models into the order of `pick`; says whether the one that `pick` wants first has
+    /// to stand back because it rests.
+    fn order(&self, models: &mut Candidates, pick: Pick, settings: &Settings) -> bool {
         if models.len() > 1 {
             let live = |model: &ModelIdx| self.situation.live.model(*model);
             match pick.by {
@@ -208,9 +218,12 @@ impl Builder<'_> {
             // What cools down or has its breaker open is asked last, not left out: if all do, one
             // must still be tried.
             if models.iter().any(|model| !live(model).available) {
+                let wanted = models[0];
                 models.sort_by_key(|model| !live(model).available);
+                return models[0] != wanted;
             }
         }
+        false
     }
 }
 

@@ -297,9 +297,16 @@ fn the_last_pick_said_holds() {
 fn the_unavailable_are_asked_last() {
     let program = with_all("default -> all\n");
     let down = |request: Request, name| request.live(name, |it| it.available = false);
-    assert_eq!(only_step(&down(down(ask(), "d"), "b").plan(&program)), "c a d b");
+    let order = |request: Request| {
+        let plan = request.plan(&program);
+        (only_step(&plan), plan.steps[0].passed_over)
+    };
+    assert_eq!(order(ask()), ("d c b a".into(), false));
+    // Whoever answers instead of the first is a fallback, but not where the first is well.
+    assert_eq!(order(down(down(ask(), "d"), "b")), ("c a d b".into(), true));
+    assert_eq!(order(down(ask(), "b")), ("d c a b".into(), false));
     let all = ["a", "b", "c", "d"].into_iter().fold(ask(), down);
-    assert_eq!(only_step(&all.plan(&program)), "d c b a");
+    assert_eq!(order(all), ("d c b a".into(), false));
 }
 
 #[test]
@@ -450,6 +457,7 @@ fn fallbacks_follow_the_candidates_and_repeat_none() {
     // When the route itself has nobody, the fallback is the plan.
     let images = ask().int("request.images", 1).plan(&program);
     assert_eq!((only_step(&images).as_str(), images.fallback.is_none()), ("c d", true));
+    assert!(images.steps[0].passed_over && !plan.steps[0].passed_over);
 }
 
 #[test]
