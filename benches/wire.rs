@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman::dialect::openai_chat::{Request, Stream};
+use pointsman::dialect::openai_chat::{Request, stream};
 use pointsman::dialect::{Edits, Quirks};
 
 fn request(bytes: usize) -> Bytes {
@@ -43,7 +43,7 @@ fn streams(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(events.len() as u64));
     group.bench_function("events", |bencher| {
         bencher.iter_batched(
-            || Stream::new(Quirks::NONE),
+            || stream(Quirks::NONE),
             |mut stream| {
                 for event in &events {
                     black_box(stream.push(event.clone()));

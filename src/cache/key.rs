@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::dialect::openai_chat::Request;
+use crate::dialect::Request;
 use crate::ids::TenantId;
 use crate::policy::plan::Plan;
 use crate::policy::program::Settings;
@@ -71,6 +71,7 @@ impl CacheKey {
             hasher.update(bytes);
         };
         mix(scope.tenant.as_str().as_bytes());
+        mix(request.dialect().name().as_bytes());
         mix(&(targets.len() as u64).to_le_bytes());
         targets.iter().for_each(|target| mix(target.as_bytes()));
         mix(&(scope.extra.len() as u64).to_le_bytes());
@@ -130,10 +131,11 @@ fn numbers_as_one(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::openai_chat;
     use bytes::Bytes;
 
     fn key(body: &str, tenant: &str, parts: Option<&[&str]>) -> CacheKey {
-        let request = Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        let request = openai_chat::Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap().into();
         let settings = Settings::default();
         let tenant = TenantId::new(tenant);
         let scope =

@@ -157,13 +157,13 @@ impl ResponseCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::openai_chat::Request;
+    use crate::dialect::openai_chat;
     use crate::ids::TenantId;
     use crate::policy::program::Settings;
 
     fn key(text: &str) -> CacheKey {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
-        let request = Request::read(body.into()).unwrap();
+        let request = openai_chat::Request::read(body.into()).unwrap().into();
         let (tenant, settings) = (TenantId::new("t"), Settings::default());
         let scope = key::Scope {
             tenant: &tenant,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{DONE, FAILED, FAULTS, output};
 use crate::caller::Caller;
 use crate::catalog::{Live, Lookup};
-use crate::dialect::openai_chat::Request;
+use crate::dialect::{Request, openai_chat};
 use crate::facts::{Inputs, Rates, RequestFacts};
 use crate::ids::RequestId;
 use crate::policy::eval::{Situation, WithLive, decide_listening};
@@ -114,7 +114,8 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
         std::fs::read(request)
     };
     let body = body.map_err(|error| format!("{}: {error}", request.display()))?;
-    let request = Request::read(Bytes::from(body)).map_err(|error| error.to_string())?;
+    let request = openai_chat::Request::read(Bytes::from(body));
+    let request = Request::from(request.map_err(|error| error.to_string())?);
     // Which providers are configured is not known here. All are taken to be, but the built-in one
     // only where the policy speaks of it: its made-up quality would win against real models.
     let with_sim = checked.text.contains("sim/") || checked.text.contains("\"sim\"");

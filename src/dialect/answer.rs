@@ -1,6 +1,8 @@
-//! An answer as the gateway sees it, whatever dialect it came in: for checks, money and the ledger.
+//! An answer in neutral form, whatever dialect it came in: for checks, money, the ledger, and for
+//! writing it in the client's dialect.
 
 use super::error::UpstreamError;
+use super::part::{Body, Part, Text, ToolCall, joined};
 use super::usage::{Usage, UsageSource};
 
 /// A complete answer, or what came of one.
@@ -16,6 +18,8 @@ pub struct Answer {
     pub usage: Usage,
     /// How we know.
     pub usage_source: UsageSource,
+    /// The class of service that it was given, where the provider says.
+    pub service_tier: Option<String>,
     /// An error beside or instead of the choices, although the status was 200.
     pub error: Option<UpstreamError>,
 }
@@ -25,31 +29,53 @@ pub struct Answer {
 pub struct Choice {
     /// Its index.
     pub index: u32,
-    /// What was said.
-    pub text: String,
-    /// What was thought, as far as it is shown.
-    pub reasoning: String,
-    /// Why the model refused.
-    pub refusal: String,
-    /// The tools it calls.
-    pub tool_calls: Vec<ToolCall>,
+    /// What was thought, said, called and refused, in order.
+    pub parts: Vec<Part<'static>>,
     /// Why it ended; nothing where the provider does not say (yet).
     pub finish: Option<Finish>,
+    /// The stop sequence that ended it, where the provider says which.
+    pub stop_sequence: Option<String>,
     /// How sure the model was of its tokens.
     pub logprobs: Logprobs,
 }
 
-/// A call of a tool.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ToolCall {
-    /// Its index as the provider counts; 0 where it does not. Several calls may share one.
-    pub index: u32,
-    /// The id that the result must name; some providers give none.
-    pub id: String,
-    /// The tool.
-    pub name: String,
-    /// The arguments as the model wrote them: JSON, if it did well.
-    pub arguments: String,
+impl Choice {
+    /// What was said.
+    pub fn text(&self) -> Text<'_> {
+        joined(self.parts.iter().filter_map(|part| match &part.body {
+            Body::Text { text, .. } => Some(text.as_ref()),
+            _ => None,
+        }))
+    }
+
+    /// What was thought, as far as it is shown.
+    pub fn reasoning(&self) -> Text<'_> {
+        joined(self.parts.iter().filter_map(|part| match &part.body {
+            Body::Thinking { text, .. } => Some(text.as_ref()),
+            _ => None,
+        }))
+    }
+
+    /// Why the model refused; empty where it did not say.
+    pub fn refusal(&self) -> Text<'_> {
+        joined(self.parts.iter().filter_map(|part| match &part.body {
+            Body::Refusal(text) => Some(text.as_ref()),
+            _ => None,
+        }))
+    }
+
+    /// The tools it calls.
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall<'static>> {
+        self.parts.iter().filter_map(|part| match &part.body {
+            Body::Call(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    /// Whether it calls a tool.
+    pub fn calls_tools(&self) -> bool {
+        self.tool_calls().next().is_some()
+    }
 }
 
 /// Why an answer ended.
@@ -60,19 +86,40 @@ pub enum Finish {
     Stop,
     /// The limit on its length.
     Length,
+    /// The context window was full.
+    ContextFull,
     /// It calls tools. Not every provider says so when it does: look at the calls.
     ToolCalls,
     /// A content filter.
     ContentFilter,
+    /// The model declined.
+    Refusal,
+    /// The provider paused a long turn; send the answer back to go on.
+    Pause,
     /// The provider failed midway.
     Error,
     /// Something of the provider's own.
     Other,
 }
 
-/// The mean and the lowest log probability of an answer's tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// One token of an answer and how probable it was.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TokenLogprob {
+    /// The token.
+    pub token: String,
+    /// The natural logarithm of its probability.
+    pub logprob: f64,
+    /// Its bytes, where they are said.
+    pub bytes: Option<Vec<u8>>,
+    /// The most probable tokens in its place.
+    pub top: Vec<(String, f64)>,
+}
+
+/// How sure a model was: every token, and the mean and the lowest log probability.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Logprobs {
+    /// The tokens, as far as they were listed.
+    pub tokens: Vec<TokenLogprob>,
     count: u64,
     sum: f64,
     min: f64,
@@ -104,13 +151,14 @@ impl Answer {
         self.choices.first()
     }
 
+    /// The choice with this index.
+    pub fn choice(&self, index: u32) -> Option<&Choice> {
+        let at = self.choices.binary_search_by_key(&index, |choice| choice.index).ok()?;
+        self.choices.get(at)
+    }
+
     /// Whether nothing at all was said, thought, called or refused.
     pub fn is_empty(&self) -> bool {
-        self.choices.iter().all(|choice| {
-            choice.text.is_empty()
-                && choice.reasoning.is_empty()
-                && choice.refusal.is_empty()
-                && choice.tool_calls.is_empty()
-        })
+        self.choices.iter().all(|choice| choice.parts.iter().all(Part::is_blank))
     }
 }

@@ -1,5 +1,6 @@
 //! What a plan changes in a request, and what a target could not carry: the same for all dialects.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -149,8 +150,8 @@ pub struct Encoded {
 /// A parameter that the target's dialect or its quirks cannot carry as it was.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Loss {
-    /// The parameter's neutral name, see [`Param::name`].
-    pub param: &'static str,
+    /// The parameter's neutral name, see [`Param::name`]; the client's own where it has none.
+    pub param: Cow<'static, str>,
     /// What became of it.
     pub how: LossKind,
     /// In words.

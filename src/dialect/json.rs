@@ -496,28 +496,36 @@ fn unescape_unicode(rest: &str) -> (char, &str) {
     }
 }
 
+/// Gives `text` as it must stand between quotes, piece by piece.
+fn escape(text: &str, mut put: impl FnMut(&str)) {
+    let (mut from, mut at) = (0, 0);
+    loop {
+        at += plain_prefix(&text.as_bytes()[at..]);
+        let Some(&byte) = text.as_bytes().get(at) else { break };
+        // What stops the scan is one byte long, so the cuts are between characters.
+        put(&text[from..at]);
+        match byte {
+            b'"' => put("\\\""),
+            b'\\' => put("\\\\"),
+            b'\n' => put("\\n"),
+            b'\r' => put("\\r"),
+            b'\t' => put("\\t"),
+            byte => put(&format!("\\u{byte:04x}")),
+        }
+        at += 1;
+        from = at;
+    }
+    put(&text[from..]);
+}
+
 /// Appends `text` to `out` as it must stand between quotes.
 pub fn escape_into(out: &mut String, text: &str) {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let short = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..0x20 => "",
-            _ => continue,
-        };
-        out.push_str(&text[from..at]);
-        if short.is_empty() {
-            out.push_str(&format!("\\u{byte:04x}"));
-        } else {
-            out.push_str(short);
-        }
-        from = at + 1;
-    }
-    out.push_str(&text[from..]);
+    escape(text, |piece| out.push_str(piece));
+}
+
+/// The same, into bytes.
+pub fn escape_bytes(out: &mut Vec<u8>, text: &str) {
+    escape(text, |piece| out.extend_from_slice(piece.as_bytes()));
 }
 
 /// `text` as a JSON string with its quotes.

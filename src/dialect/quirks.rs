@@ -39,6 +39,12 @@ pub struct Quirks {
     pub random_seed: bool,
     /// Knows no `developer` role: such messages become `system`.
     pub no_developer_role: bool,
+    /// Thinking goes back in `reasoning_content` with the next request.
+    pub thinking_goes_back: bool,
+    /// Signatures of calls go back in `extra_content.google`.
+    pub google_signatures: bool,
+    /// Takes marks of what is to be cached.
+    pub cache_marks: bool,
     /// The total counts thinking tokens that nothing else shows.
     pub hidden_reasoning: bool,
     /// The highest temperature it takes, in hundredths.
@@ -55,6 +61,9 @@ impl Quirks {
         usage_unasked: false,
         random_seed: false,
         no_developer_role: false,
+        thinking_goes_back: false,
+        google_signatures: false,
+        cache_marks: false,
         hidden_reasoning: false,
         max_temperature: None,
         unsupported: &[],

@@ -5,22 +5,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::framing::Frame;
+
 /// The most bytes one event may have.
 pub const MAX_EVENT: usize = 1 << 20;
-
-/// One event with all of its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// The event's lines as received, with the blank line behind them. Slices of the chunk where
-    /// the event lies in one.
-    pub raw: Bytes,
-    /// The values of its `data` lines, joined by line feeds; empty for comments.
-    pub data: Bytes,
-    /// The value of its `event` line; empty where there is none.
-    pub event: Bytes,
-    /// Whether the blank line was there; without, the connection may have ended inside the event.
-    pub terminated: bool,
-}
 
 /// An event is longer than [`MAX_EVENT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use super::forward::{Forward, Tail, read_out};
 use super::outcome::Record;
-use super::{Job, edits, timed_out};
+use super::{Job, timed_out};
 use crate::catalog::Model;
-use crate::dialect::openai_chat::stream::{Event, EventKind};
-use crate::dialect::openai_chat::{self, Stream, StreamEnd};
-use crate::dialect::{Answer, Loss, UpstreamError};
+use crate::dialect::object::without_logprobs;
+use crate::dialect::passage::{self, Context, Passage};
+use crate::dialect::{Answer, Encoded, Event, EventKind, Loss, Stream, StreamEnd, UpstreamError};
 use crate::error_class::ErrorClass;
 use crate::facts::tokens;
 use crate::policy::plan::Step;
@@ -36,6 +36,12 @@ pub(super) struct Attempt<'a> {
     pub step: &'a Step,
     pub described: &'a Model,
     pub provider: &'a Provider,
+    /// The dialect that the provider is spoken to in.
+    pub passage: Passage,
+    /// The body that goes there, and what it lost on the way.
+    pub encoded: Encoded,
+    /// Only we asked for log probabilities, so the client does not get them.
+    pub strip_logprobs: bool,
     /// When the request's time is up.
     pub deadline: Instant,
     /// Whether the plan's `hold` concerns this step.
@@ -66,19 +72,20 @@ impl Attempt<'_> {
             .attempt
             .map_or(self.deadline, |attempt| self.deadline.min(Instant::now() + attempt));
         let shape = self.job.request.shape();
-        let probabilities =
-            self.step.escalate.as_ref().is_some_and(|cond| edits::asks_for_probabilities(cond));
-        let edits = edits::edits(self.described, &self.step.settings, shape, probabilities);
-        let encoded = self.job.request.encode(&edits, self.provider.quirks());
-        record.sent(&encoded.losses);
+        record.sent(&self.encoded.losses);
 
         let client = self
             .job
             .endpoints
             .client(said.connect.unwrap_or_else(|| self.provider.connect_timeout()))
             .map_err(transport)?;
-        let call = Call::Chat { model: &self.described.upstream_name };
-        let sending = client.send(self.provider, call, encoded.body, &self.job.headers);
+        let call = Call::Generate {
+            dialect: self.passage.dialect(),
+            model: &self.described.upstream_name,
+            stream: shape.stream,
+        };
+        let body = self.encoded.body.clone();
+        let sending = client.send(self.provider, call, body, &self.job.headers);
         let clock = if shape.stream {
             // Many providers send headers and first token together.
             let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);
@@ -98,10 +105,10 @@ impl Attempt<'_> {
         let is_events = headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|kind| kind.starts_with("text/event-stream"));
+            .is_some_and(|kind| kind.starts_with(self.passage.wire().content_type()));
         let (content, checked) = match (shape.stream, is_events) {
-            (false, false) => self.whole(response, limit, record, edits.logprobs).await?,
-            (true, true) => self.stream(response, limit, timeouts, record, edits.logprobs).await?,
+            (false, false) => self.whole(response, limit, record).await?,
+            (true, true) => self.stream(response, limit, timeouts, record).await?,
             (true, false) => self.whole_as_stream(response, limit, record).await?,
             (false, true) => {
                 return Err(UpstreamError::invalid(
@@ -110,7 +117,7 @@ impl Attempt<'_> {
                 ));
             }
         };
-        Ok(Opened { headers, losses: encoded.losses, content, checked })
+        Ok(Opened { headers, losses: self.encoded.losses.clone(), content, checked })
     }
 
     async fn error_answer(&self, response: Response, limit: Instant) -> UpstreamError {
@@ -138,12 +145,19 @@ impl Attempt<'_> {
                 "the provider sent a web page instead of an answer",
             ));
         }
-        let answer = openai_chat::answer::read(&body, self.provider.quirks())?;
-        if let Some(error) = &answer.error {
-            return Err(error.clone());
-        }
+        let (answer, body) = self.passage.read(body, self.provider.quirks(), &self.context())?;
         record.first_token();
         Ok((body, answer))
+    }
+
+    /// What whoever writes an answer for the client has to know.
+    fn context(&self) -> Context {
+        Context {
+            id: self.job.facts.inputs().id.to_string(),
+            model: self.described.id.to_string(),
+            created: self.job.facts.inputs().now.as_second(),
+            request: self.job.request.clone(),
+        }
     }
 
     async fn whole(
@@ -151,11 +165,10 @@ impl Attempt<'_> {
         response: Response,
         limit: Instant,
         record: &mut Record,
-        strip_logprobs: bool,
     ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
         let (mut body, answer) = self.read_whole(response, limit, record).await?;
-        if strip_logprobs {
-            body = openai_chat::answer::without_logprobs(&body).unwrap_or(body);
+        if self.strip_logprobs {
+            body = without_logprobs(&body).unwrap_or(body);
         }
         let checked = self.step.escalate.is_some().then(|| answer.clone());
         Ok((OpenedContent::Whole { body, answer: Box::new(answer) }, checked))
@@ -169,13 +182,13 @@ impl Attempt<'_> {
         record: &mut Record,
     ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
         let (body, answer) = self.read_whole(response, limit, record).await?;
-        let events = openai_chat::assemble::replay(&body, true).map_err(|error| {
-            UpstreamError::invalid("invalid_json", format!("the answer cannot be read: {error}"))
-        })?;
-        let mut machine = Stream::new(*self.provider.quirks());
+        // The body is in the client's dialect by now, and so is the stream that is made of it.
+        let client = self.job.request.dialect();
+        let mut machine = passage::untranslated(client, self.provider.quirks())?;
+        let events = passage::replay(client, &body, &self.context())?;
         let held: Vec<Event> = events.into_iter().flat_map(|event| machine.push(event)).collect();
         let checked = self.step.escalate.is_some().then_some(answer);
-        Ok((OpenedContent::Stream(self.forward(held, machine, None, false)), checked))
+        Ok((OpenedContent::Stream(self.forward(held, machine, None)), checked))
     }
 
     async fn stream(
@@ -184,9 +197,8 @@ impl Attempt<'_> {
         limit: Instant,
         timeouts: Timeouts,
         record: &mut Record,
-        strip_logprobs: bool,
     ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
-        let mut machine = Stream::new(*self.provider.quirks());
+        let mut machine = self.passage.stream(self.provider.quirks(), &self.context())?;
         let mut held: Vec<Event> = Vec::new();
         let hold = if self.held { self.job.plan.hold } else { Hold::None };
         let idle = timeouts.idle.unwrap_or(DEFAULT_IDLE);
@@ -254,7 +266,7 @@ impl Attempt<'_> {
         } else {
             Some(Tail { response, idle, limit })
         };
-        Ok((OpenedContent::Stream(self.forward(held, machine, tail, strip_logprobs)), checked))
+        Ok((OpenedContent::Stream(self.forward(held, machine, tail)), checked))
     }
 
     fn held_enough(
@@ -272,7 +284,7 @@ impl Attempt<'_> {
                 Hold::Tokens(count) => machine
                     .answer()
                     .primary()
-                    .is_some_and(|choice| tokens::estimate(&choice.text) >= count),
+                    .is_some_and(|choice| tokens::estimate(&choice.text()) >= count),
             }
     }
 
@@ -281,10 +293,8 @@ impl Attempt<'_> {
         held: Vec<Event>,
         machine: Stream,
         tail: Option<Tail>,
-        strip_logprobs: bool,
     ) -> Box<Forward> {
-        let wants_usage = self.job.request.shape().include_usage;
-        Box::new(Forward::new(held, machine, tail, wants_usage, strip_logprobs))
+        Box::new(Forward::new(held, machine, tail, self.strip_logprobs, self.context()))
     }
 }
 

@@ -1,11 +1,9 @@
 //! Is the answer what was asked for? The checks behind `escalate when`.
 
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::dialect::answer::{Answer, Finish};
-use crate::dialect::openai_chat::Request;
+use crate::dialect::Request;
 use crate::dialect::shape::{Format, ToolChoice};
 
 /// What the costlier checks found.
@@ -43,20 +41,22 @@ const LONGEST_REFUSAL: usize = 400;
 /// Whether the model declined.
 pub fn refused(answer: &Answer) -> bool {
     let Some(choice) = answer.primary() else { return false };
-    if !choice.refusal.is_empty() || choice.finish == Some(Finish::ContentFilter) {
+    let declined = matches!(choice.finish, Some(Finish::ContentFilter | Finish::Refusal));
+    if !choice.refusal().is_empty() || declined {
         return true;
     }
-    if !choice.tool_calls.is_empty() || choice.text.len() > LONGEST_REFUSAL {
+    let text = choice.text();
+    if choice.calls_tools() || text.len() > LONGEST_REFUSAL {
         return false;
     }
-    let text = choice.text.trim_start().to_lowercase().replace('’', "'");
+    let text = text.trim_start().to_lowercase().replace('’', "'");
     REFUSALS.iter().any(|refusal| text.starts_with(refusal))
 }
 
 /// Whether there is neither text nor a call nor a refusal.
 pub fn empty(answer: &Answer) -> bool {
     answer.choices.iter().all(|choice| {
-        choice.text.trim().is_empty() && choice.refusal.is_empty() && choice.tool_calls.is_empty()
+        choice.text().trim().is_empty() && choice.refusal().is_empty() && !choice.calls_tools()
     })
 }
 
@@ -65,29 +65,35 @@ pub fn judge(request: &Request, answer: &Answer) -> Verdicts {
     let mut verdicts = Verdicts::default();
     let Some(choice) = answer.primary() else { return verdicts };
     let shape = request.shape();
-    let calls = &choice.tool_calls;
+    let calls_any = choice.calls_tools();
 
-    if shape.format != Format::Text && calls.is_empty() && choice.refusal.is_empty() {
-        match serde_json::from_str::<Value>(&choice.text) {
+    if shape.format != Format::Text && !calls_any && choice.refusal().is_empty() {
+        match serde_json::from_str::<Value>(&choice.text()) {
             Err(_) => verdicts.invalid_json = true,
-            Ok(json) => {
-                let schema = request.field("response_format").and_then(answer_schema);
-                verdicts.schema_violation = schema.is_some_and(|schema| !satisfies(&schema, &json));
+            Ok(instance) => {
+                let schema = request.answer_schema().as_deref().and_then(json);
+                verdicts.schema_violation = schema.is_some_and(|schema| !satisfies(&schema, &instance));
             }
         }
     }
     let required = matches!(shape.tool_choice, ToolChoice::Required | ToolChoice::Named);
-    verdicts.tool_call_missing = required && calls.is_empty();
-    if !calls.is_empty() {
-        let tools = request.field("tools").map(offered_tools).unwrap_or_default();
-        verdicts.tool_call_invalid = calls.iter().any(|call| {
-            let Some(tool) = tools.iter().find(|tool| tool.name == call.name) else { return true };
+    verdicts.tool_call_missing = required && !calls_any;
+    if calls_any {
+        let tools = request.functions();
+        verdicts.tool_call_invalid = choice.tool_calls().any(|call| {
+            let Some((_, schema)) = tools.iter().find(|(name, _)| *name == call.name) else {
+                return true;
+            };
+            if call.free_form {
+                return false;
+            }
             // A tool without parameters may be called with nothing at all.
             let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
             match serde_json::from_str::<Value>(arguments) {
                 Err(_) => true,
                 Ok(arguments) => {
-                    tool.parameters.as_ref().is_some_and(|schema| !satisfies(schema, &arguments))
+                    let schema = schema.as_deref().and_then(json);
+                    schema.is_some_and(|schema| !satisfies(&schema, &arguments))
                 }
             }
         });
@@ -95,69 +101,35 @@ pub fn judge(request: &Request, answer: &Answer) -> Verdicts {
     verdicts
 }
 
+fn json(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
+}
+
 /// A schema that cannot be compiled judges nothing: that is the client's and the provider's affair.
 fn satisfies(schema: &Value, instance: &Value) -> bool {
     jsonschema::validator_for(schema).map_or(true, |validator| validator.is_valid(instance))
 }
 
-fn answer_schema(response_format: &str) -> Option<Value> {
-    #[derive(Deserialize)]
-    struct ResponseFormat {
-        json_schema: Option<JsonSchema>,
-    }
-    #[derive(Deserialize)]
-    struct JsonSchema {
-        schema: Option<Value>,
-    }
-    serde_json::from_str::<ResponseFormat>(response_format).ok()?.json_schema?.schema
-}
-
-struct Tool {
-    name: String,
-    parameters: Option<Value>,
-}
-
-fn offered_tools(tools: &str) -> Vec<Tool> {
-    #[derive(Deserialize)]
-    struct Offered<'a> {
-        #[serde(borrow)]
-        function: Option<&'a RawValue>,
-        #[serde(borrow)]
-        custom: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Function {
-        name: String,
-        parameters: Option<Value>,
-    }
-    let Ok(offered) = serde_json::from_str::<Vec<Offered<'_>>>(tools) else { return Vec::new() };
-    offered
-        .into_iter()
-        .filter_map(|tool| tool.function.or(tool.custom))
-        .filter_map(|function| serde_json::from_str::<Function>(function.get()).ok())
-        .map(|Function { name, parameters }| Tool { name, parameters })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::answer::{Choice, ToolCall};
+    use crate::dialect::answer::Choice;
+    use crate::dialect::openai_chat;
+    use crate::dialect::part::Part;
     use bytes::Bytes;
 
     fn request(body: &str) -> Request {
-        Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+        openai_chat::Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap().into()
     }
 
     fn saying(text: &str) -> Answer {
-        let choice = Choice { text: text.into(), ..Choice::default() };
+        let choice = Choice { parts: vec![Part::text(text.to_owned())], ..Choice::default() };
         Answer { choices: vec![choice], ..Answer::default() }
     }
 
     fn calling(name: &str, arguments: &str) -> Answer {
-        let call =
-            ToolCall { name: name.into(), arguments: arguments.into(), ..ToolCall::default() };
-        let choice = Choice { tool_calls: vec![call], ..Choice::default() };
+        let call = Part::call("", name.to_owned(), arguments.to_owned());
+        let choice = Choice { parts: vec![call], ..Choice::default() };
         Answer { choices: vec![choice], ..Answer::default() }
     }
 

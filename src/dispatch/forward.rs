@@ -16,10 +16,13 @@ use super::health::InFlight;
 use super::outcome::Record;
 use super::spending;
 use crate::catalog::{Pieces, cost, model::Prices};
-use crate::dialect::openai_chat::answer::without_logprobs;
-use crate::dialect::openai_chat::stream::{Event, EventKind};
-use crate::dialect::openai_chat::{ClientError, Stream};
-use crate::dialect::{Answer, UpstreamError};
+use crate::dialect::object::without_logprobs;
+use crate::dialect::openai_chat::assemble::Assembler;
+use crate::dialect::passage::{self, Context};
+use crate::dialect::{
+    Answer, ClientError, Dialect, Event, EventKind, Stream, UpstreamError,
+};
+use crate::error_class::ErrorClass;
 use crate::facts::RequestFacts;
 use crate::provider::Response;
 
@@ -48,14 +51,15 @@ pub struct Forward {
     head: VecDeque<Event>,
     machine: Stream,
     tail: Option<Tail>,
-    wants_usage: bool,
     strip_logprobs: bool,
+    context: Context,
     /// Text that goes in front of the end: the decision, the cost.
     epilogue: Option<Epilogue>,
     settlement: Option<Settlement>,
     rejected: bool,
     ended: bool,
-    /// The collected payloads, where the whole answer is wanted afterwards.
+    /// The collected payloads, where the whole answer is wanted afterwards; none are needed where the
+    /// answer is written anew.
     collected: Option<Vec<Bytes>>,
 }
 
@@ -64,15 +68,15 @@ impl Forward {
         held: Vec<Event>,
         machine: Stream,
         tail: Option<Tail>,
-        wants_usage: bool,
         strip_logprobs: bool,
+        context: Context,
     ) -> Forward {
         Forward {
             head: held.into(),
             machine,
             tail,
-            wants_usage,
             strip_logprobs,
+            context,
             epilogue: None,
             settlement: None,
             rejected: false,
@@ -104,15 +108,31 @@ impl Forward {
         self.epilogue = Some(Box::new(epilogue));
     }
 
-    /// Keeps the payloads, so that [`Forward::take_collected`] can give the whole answer.
+    /// Keeps what comes, so that [`Forward::take_whole`] can give the whole answer.
     pub fn collect(&mut self) {
         self.collected = Some(Vec::new());
     }
 
-    /// The payloads of a stream that ended well; `None` for every other.
-    pub fn take_collected(&mut self) -> Option<Vec<Bytes>> {
+    /// The whole answer in the client's dialect, of a stream that ended well; `None` for every
+    /// other.
+    pub fn take_whole(&mut self) -> Option<Bytes> {
         let complete = self.ended && self.machine.is_complete();
-        self.collected.take().filter(|_| complete)
+        let payloads = self.collected.take().filter(|_| complete)?;
+        if !self.is_plain_chat() {
+            return Some(passage::whole(self.client(), self.machine.answer(), &self.context));
+        }
+        let mut assembler = Assembler::default();
+        payloads.iter().try_for_each(|payload| assembler.push(payload)).ok()?;
+        assembler.finish().ok()
+    }
+
+    fn client(&self) -> Dialect {
+        self.context.request.dialect()
+    }
+
+    /// Whether chunks of `openai.chat` go on as they came.
+    fn is_plain_chat(&self) -> bool {
+        self.client() == Dialect::OpenAiChat && !self.machine.is_translated()
     }
 
     /// The next bytes for the client; `None` at the end. `request_id` is for the error event that a
@@ -130,7 +150,7 @@ impl Forward {
             }
             let Some(tail) = &mut self.tail else {
                 // The provider has said all; some never say `[DONE]`, our clients expect it.
-                return Some(self.finish());
+                return Some(self.finish(&Bytes::new()));
             };
             let reading =
                 within(tail.idle, tail.limit, "the stream stalled", tail.response.chunk());
@@ -150,13 +170,15 @@ impl Forward {
 
     fn emit(&mut self, event: Event, request_id: &str) -> Option<Bytes> {
         match &event.kind {
-            EventKind::Done => return Some(self.finish()),
+            EventKind::Done => return Some(self.finish(&event.raw)),
             EventKind::Error(error) => {
                 let error = (**error).clone();
                 return Some(self.break_off(&error, request_id));
             }
             EventKind::Usage | EventKind::Delta(_) | EventKind::Other => {
-                if let Some(collected) = &mut self.collected {
+                if self.is_plain_chat()
+                    && let Some(collected) = &mut self.collected
+                {
                     collected.push(event.data.clone());
                 }
             }
@@ -171,7 +193,10 @@ impl Forward {
                 kind: EventKind::Error(Box::new(truncated())),
             });
         }
-        if event.kind == EventKind::Usage && !self.wants_usage {
+        if event.kind == EventKind::Usage
+            && self.is_plain_chat()
+            && !self.context.request.shape().include_usage
+        {
             return None;
         }
         if self.strip_logprobs && !event.data.is_empty() {
@@ -182,7 +207,7 @@ impl Forward {
     }
 
     /// The end as it should be: what is to be said before it, then the marker.
-    fn finish(&mut self) -> Bytes {
+    fn finish(&mut self, mark: &Bytes) -> Bytes {
         if !self.machine.is_complete() {
             return self.break_off(&truncated(), "");
         }
@@ -192,7 +217,12 @@ impl Forward {
         }
         self.settle(Ending::Complete);
         let epilogue = self.epilogue.take().map(|write| write(self.machine.answer()));
-        [&*epilogue.unwrap_or_default(), b"data: [DONE]\n\n"].concat().into()
+        let end = match self.machine.translated_end() {
+            Some(end) => end,
+            None if mark.is_empty() => Bytes::from_static(passage::end_mark(self.client())),
+            None => mark.clone(),
+        };
+        [&*epilogue.unwrap_or_default(), &*end].concat().into()
     }
 
     /// The end of a stream that went wrong: an error event, and no marker of a good end.
@@ -202,17 +232,12 @@ impl Forward {
         self.collected = None;
         self.settle(Ending::Broken(error));
         let message = format!("the answer broke off: {}", crate::telemetry::redact(&error.message));
-        ClientError {
-            message: &message,
-            kind: "server_error",
-            param: None,
-            code: match error.class {
-                crate::error_class::ErrorClass::Timeout => "upstream_stalled",
-                _ => "upstream_truncated",
-            },
-            request_id,
-        }
-        .event()
+        let (status, code) = match error.class {
+            ErrorClass::Timeout => (504, "upstream_stalled"),
+            _ => (502, "upstream_truncated"),
+        };
+        ClientError { status, message: &message, param: None, code, request_id }
+            .event(self.client())
     }
 
     fn settle(&mut self, ending: Ending<'_>) {

@@ -26,8 +26,8 @@ pub use health::Health;
 pub use outcome::{AttemptRecord, Log, Verdict};
 
 use crate::catalog::{Catalog, ModelIdx};
-use crate::dialect::openai_chat::Request;
-use crate::dialect::{Answer, UpstreamError, Usage};
+use crate::dialect::passage::Inexpressible;
+use crate::dialect::{Answer, Passage, Request, UpstreamError, Usage};
 use crate::error_class::{ErrorClass, ErrorSet};
 use crate::facts::RequestFacts;
 use crate::policy::plan::{Plan, Step};
@@ -152,6 +152,8 @@ enum Tried {
     Rejected(Option<Box<Delivery>>),
     /// An error.
     Failed(UpstreamError),
+    /// It was not asked: the request cannot be put into words that it understands.
+    Unfit(UpstreamError),
     /// It was not asked: the money or the time that is left does not suffice.
     Skipped,
 }
@@ -194,11 +196,13 @@ impl Climb<'_> {
         let candidates = candidates.map(|model| (*model, false));
         let candidates = candidates.chain(fallback.iter().map(|model| (*model, true)));
         let mut error: Option<UpstreamError> = None;
+        let mut unfit = false;
         for (model, is_fallback) in candidates {
             let may_follow = match (&error, is_fallback) {
                 (None, false) => true,
-                // All candidates were too dear: a fallback may be cheaper.
-                (None, true) => self.purse.refused_any(),
+                // All candidates were too dear, or cannot be told what is asked: a fallback may be
+                // cheaper or more versatile.
+                (None, true) => self.purse.refused_any() || unfit,
                 (Some(error), false) => ErrorSet::DEFAULT_FALLBACK.contains(error.class),
                 (Some(error), true) => fallback_on.contains(error.class),
             };
@@ -220,6 +224,10 @@ impl Climb<'_> {
                 Tried::Failed(failed) => {
                     self.last_error = Some(Failure { error: failed.clone(), model: Some(model) });
                     error = Some(failed);
+                }
+                Tried::Unfit(failed) => {
+                    self.last_error.get_or_insert(Failure { error: failed, model: Some(model) });
+                    unfit = true;
                 }
                 Tried::Skipped => {}
             }
@@ -304,12 +312,31 @@ impl Climb<'_> {
         if self.out_of_time() {
             return Tried::Failed(timed_out("the request's time is used up"));
         }
+        let Some(passage) = Passage::of(job.request.dialect(), provider.speaks()) else {
+            let why = "its provider has no such endpoint";
+            job.log.skipped(model, &step.name, why);
+            return Tried::Unfit(Inexpressible::new(format!("{}: {why}", described.id)).into());
+        };
+        let probabilities =
+            step.escalate.as_ref().is_some_and(|cond| edits::asks_for_probabilities(cond));
+        let shape = job.request.shape();
+        let edits = edits::edits(described, &step.settings, shape, probabilities);
+        let encoded = match passage.encode(&job.request, &edits, provider.quirks()) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                job.log.skipped(model, &step.name, &error.what);
+                return Tried::Unfit(error.into());
+            }
+        };
         let mut record = job.log.begin(model, &step.name, tries);
         let attempt = Attempt {
             job,
             step,
             described,
             provider,
+            passage,
+            encoded,
+            strip_logprobs: edits.logprobs && passage.is_direct(),
             deadline: self.deadline,
             held: step.escalate.is_some() || job.plan.steps.len() == 1,
         };

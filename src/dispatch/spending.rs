@@ -61,9 +61,9 @@ pub fn with_usage(mut answer: Answer, facts: &RequestFacts) -> Answer {
     }
     let mut output = Tokens(0);
     for choice in &answer.choices {
-        output += tokens::estimate(&choice.text);
-        output += tokens::estimate(&choice.reasoning);
-        for call in &choice.tool_calls {
+        output += tokens::estimate(&choice.text());
+        output += tokens::estimate(&choice.reasoning());
+        for call in choice.tool_calls() {
             output += tokens::estimate(&call.arguments);
         }
     }

@@ -17,8 +17,9 @@ use super::headers::{self, Reason};
 use super::intake::{self, Decisive};
 use super::state::Gateway;
 use crate::cache::{CacheKey, Lead, Lookup, Stored, key};
-use crate::dialect::openai_chat::answer::with_top_level_field;
-use crate::dialect::openai_chat::assemble::{Assembler, replay};
+use crate::dialect::Dialect;
+use crate::dialect::object::with_top_level_field;
+use crate::dialect::passage::{self, Context};
 use crate::dispatch::{self, Content, Delivery, Forward, Job, Log, Served};
 use crate::ids::{ModelId, RequestId};
 use crate::policy::plan::{Plan, PlanReason};
@@ -224,7 +225,9 @@ impl Exchange {
         self.account.end(StatusCode::OK, Some(stored.model.clone()));
         let shape = self.decisive.request.shape();
         let mut response = if shape.stream {
-            let events = replay(&stored.body, shape.include_usage).unwrap_or_default();
+            let context = self.context(&stored.model);
+            let events = passage::replay(self.dialect(), &stored.body, &context);
+            let events = events.unwrap_or_default();
             let mut body: Vec<u8> = Vec::with_capacity(stored.body.len() * 2);
             let last = events.len().saturating_sub(1);
             for (index, event) in events.iter().enumerate() {
@@ -322,9 +325,11 @@ impl Exchange {
             match forward.next(id).await {
                 Some(bytes) => Some((Ok::<Bytes, Infallible>(bytes), state)),
                 None => {
-                    let payloads = forward.take_collected();
-                    if let (Some(payloads), Some((lead, ttl))) = (payloads, lead.as_ref()) {
-                        exchange.keep(payloads, lead, *ttl, model).await;
+                    if let Some((lead, ttl)) = lead.as_ref()
+                        && let Some(body) = forward.take_whole()
+                        && let Some(cache) = &exchange.gateway.cache
+                    {
+                        cache.store(lead, Stored { body, model: model.clone(), ttl: *ttl }).await;
                     }
                     exchange.account.end(StatusCode::OK, Some(model.clone()));
                     None
@@ -334,14 +339,17 @@ impl Exchange {
         Body::from_stream(events)
     }
 
-    /// Keeps a stream's answer in the form of a whole one.
-    async fn keep(&self, payloads: Vec<Bytes>, lead: &Lead, ttl: Duration, model: &ModelId) {
-        let mut assembler = Assembler::default();
-        if payloads.iter().any(|payload| assembler.push(payload).is_err()) {
-            return;
-        }
-        if let (Ok(body), Some(cache)) = (assembler.finish(), &self.gateway.cache) {
-            cache.store(lead, Stored { body, model: model.clone(), ttl }).await;
+    fn dialect(&self) -> Dialect {
+        self.decisive.request.dialect()
+    }
+
+    /// What whoever writes an answer for the client has to know.
+    fn context(&self, model: &ModelId) -> Context {
+        Context {
+            id: self.decisive.id.to_string(),
+            model: model.to_string(),
+            created: self.decisive.decided.at.as_second(),
+            request: self.decisive.request.clone(),
         }
     }
 
@@ -376,7 +384,7 @@ impl Exchange {
             cost: Some(self.log.cost()),
             losses: Vec::new(),
         };
-        let mut response = error.into_response();
+        let mut response = error.in_dialect(self.dialect());
         self.disclose(response.headers_mut(), plan, &disclosure);
         if !self.explain {
             return response;

@@ -5,8 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::headers;
-use crate::dialect::UpstreamError;
-use crate::dialect::openai_chat::{ClientError, ReadError};
+use crate::dialect::{ClientError, Dialect, ReadError, UpstreamError};
 use crate::error_class::ErrorClass;
 use crate::ids::RequestId;
 use crate::telemetry::redact;
@@ -120,31 +119,17 @@ impl ApiError {
         }
     }
 
-    /// OpenAI's word for the kind of error; SDKs show it.
-    fn kind(&self) -> &'static str {
-        match self.status.as_u16() {
-            401 => "authentication_error",
-            402 => "billing_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            429 => "rate_limit_error",
-            400..=499 => "invalid_request_error",
-            _ => "server_error",
-        }
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+    /// The answer in a client's dialect.
+    pub fn in_dialect(self, dialect: Dialect) -> Response {
         let id = self.id.to_string();
         let body = ClientError {
+            status: self.status.as_u16(),
             message: &self.message,
-            kind: self.kind(),
             param: self.param.as_deref(),
             code: self.code,
             request_id: &id,
         }
-        .body();
+        .body(dialect);
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let answer = response.headers_mut();
@@ -156,5 +141,12 @@ impl IntoResponse for ApiError {
             answer.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// In OpenAI's shape, for endpoints that belong to no dialect.
+    fn into_response(self) -> Response {
+        self.in_dialect(Dialect::OpenAiChat)
     }
 }

@@ -18,7 +18,7 @@ use super::world::World;
 use crate::caller::Caller;
 use crate::catalog::Lookup;
 use crate::catalog::{Catalog, ModelIdx};
-use crate::dialect::openai_chat::Request;
+use crate::dialect::{Request, openai_chat};
 use crate::dispatch::Log;
 use crate::facts::{Inputs, RequestFacts};
 use crate::ids::{PolicyName, RequestId};
@@ -94,8 +94,9 @@ pub async fn decide_request(
     let world = gateway.world.load_full();
     let caller = authenticate(&world, id, &headers)?;
     let body = read_body(id, &headers, body, gateway.body_limit).await?;
-    let request = Request::read(body).map_err(|error| ApiError::of_read(id, error))?;
-    let request = Arc::new(request);
+    let request =
+        openai_chat::Request::read(body).map_err(|error| ApiError::of_read(id, error))?;
+    let request = Arc::new(Request::from(request));
 
     let program = program_for(&world, id, &request.shape().model)?;
     let now = jiff::Timestamp::now();

@@ -4,10 +4,11 @@ use tokio::net::{TcpListener, TcpStream};
 use super::super::resolved::Settings;
 use super::super::table;
 use super::*;
+use crate::dialect::Dialect;
 
 const PAUSE: Duration = Duration::from_secs(10);
 
-const CHAT: Call<'_> = Call::Chat { model: "m" };
+const CHAT: Call<'_> = Call::Generate { dialect: Dialect::OpenAiChat, model: "m", stream: false };
 
 /// A server that answers every connection with what `answer` does.
 async fn serve<F, Fut>(answer: F) -> Provider

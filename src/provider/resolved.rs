@@ -8,6 +8,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::table::{Auth, Entry, Paths, Place};
+use crate::dialect::Dialect;
 use crate::dialect::quirks::Quirks;
 use crate::ids::ProviderId;
 
@@ -55,11 +56,14 @@ impl fmt::Display for Origin {
 /// A call that can be made at a provider. There is no call to an address of the caller's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call<'a> {
-    /// A chat completion of this model (its name at the provider, which is part of the address at
-    /// Azure).
-    Chat {
-        /// The model's name at the provider.
+    /// A request in one of the dialects that it speaks.
+    Generate {
+        /// The dialect.
+        dialect: Dialect,
+        /// The model's name at the provider, which is part of the address in some dialects.
         model: &'a str,
+        /// Whether a stream is wanted, which is part of the address in some dialects.
+        stream: bool,
     },
     /// The list of models.
     Models,
@@ -183,6 +187,11 @@ impl Provider {
         self.entry
     }
 
+    /// The dialects that it speaks, its favourite first.
+    pub fn speaks(&self) -> &[Dialect] {
+        self.entry.speaks
+    }
+
     /// How it departs from its dialect.
     pub fn quirks(&self) -> &Quirks {
         &self.entry.quirks
@@ -206,17 +215,17 @@ impl Provider {
         match url.path_segments_mut() {
             Ok(mut path) => {
                 path.pop_if_empty();
-                match (self.entry.paths, call) {
-                    (Paths::OpenAi, Call::Chat { .. }) => path.extend(["chat", "completions"]),
-                    (Paths::OpenAi, Call::Models) => path.push("models"),
-                    // Segments are escaped, so a model's name cannot lead elsewhere.
-                    (Paths::AzureDeployments { .. }, Call::Chat { model }) => {
-                        path.extend(["openai", "deployments", model, "chat", "completions"])
+                // Segments are escaped, so a model's name cannot lead elsewhere.
+                if let Paths::AzureDeployments { .. } = self.entry.paths {
+                    path.push("openai");
+                    if let Call::Generate { model, .. } = call {
+                        path.extend(["deployments", model]);
                     }
-                    (Paths::AzureDeployments { .. }, Call::Models) => {
-                        path.extend(["openai", "models"])
-                    }
-                };
+                }
+                match call {
+                    Call::Models => drop(path.push("models")),
+                    Call::Generate { dialect, .. } => drop(path.extend(endpoint(dialect))),
+                }
             }
             Err(()) => return None,
         }
@@ -237,6 +246,21 @@ impl Provider {
         }
         debug_assert_eq!(Origin::of(&url).as_ref(), Some(&bound.origin));
         Some((url, headers))
+    }
+}
+
+/// The path of a dialect's endpoint behind the base URL.
+fn endpoint(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::OpenAiChat => &["chat", "completions"],
+        Dialect::OpenAiResponses => &["responses"],
+        Dialect::OpenAiCompletions => &["completions"],
+        Dialect::OpenAiEmbeddings => &["embeddings"],
+        Dialect::AnthropicMessages => &["messages"],
+        Dialect::CohereChat => &["chat"],
+        Dialect::CohereEmbed => &["embed"],
+        Dialect::OllamaChat => &["api", "chat"],
+        Dialect::GeminiGenerate | Dialect::GeminiEmbed | Dialect::BedrockConverse => &[],
     }
 }
 
@@ -287,7 +311,11 @@ mod tests {
         format!("{url} [{}]", headers.join(", "))
     }
 
-    const CHAT: Call<'_> = Call::Chat { model: "m" };
+    const fn chat(model: &str) -> Call<'_> {
+        Call::Generate { dialect: Dialect::OpenAiChat, model, stream: false }
+    }
+
+    const CHAT: Call<'_> = chat("m");
 
     #[test]
     fn a_provider_is_on_when_its_key_is_set() {
@@ -320,7 +348,7 @@ mod tests {
             ("AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com"),
         ];
         let it = resolve("azure", Settings::default(), &env).unwrap().unwrap();
-        let call = Call::Chat { model: "../a?b" };
+        let call = chat("../a?b");
         assert_snapshot!(prepared(&it, call), @"https://x.openai.azure.com/openai/deployments/..%2Fa%3Fb/chat/completions?api-version=2024-10-21 [api-key: k]");
         assert!(resolve("azure", Settings::default(), &env[..1]).unwrap().is_none());
     }
@@ -335,7 +363,7 @@ mod tests {
         for model in
             ["..", ".", "//evil.example", "@evil.example", "%2e%2e", "", "a\r\nb", "#", "\\\\evil"]
         {
-            let (url, _) = it.prepare(Call::Chat { model }).unwrap();
+            let (url, _) = it.prepare(chat(model)).unwrap();
             assert_eq!(Origin::of(&url).as_ref(), it.origin(), "{model}");
             assert!(url.path().starts_with("/openai/deployments/"), "{url}");
         }

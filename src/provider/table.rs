@@ -3,6 +3,7 @@
 //! Base URLs and variable names are those of the providers' own documentation. A quirk is here
 //! only where the provider's documentation or its recorded traffic shows it.
 
+use crate::dialect::Dialect;
 use crate::dialect::edits::Param;
 use crate::dialect::quirks::{EndMarker, MaxOutputField, Quirks};
 
@@ -23,6 +24,9 @@ pub struct Entry {
     pub auth: Auth,
     /// How the address of a call is made.
     pub paths: Paths,
+    /// The dialects that it speaks, its favourite first: a client's own is taken where it is among
+    /// them, so that bytes go through as they are, and else the favourite.
+    pub speaks: &'static [Dialect],
     /// How it departs from the dialect.
     pub quirks: Quirks,
     /// Client headers with these beginnings are passed on.
@@ -45,8 +49,8 @@ pub enum Auth {
 /// How the address of a call is made from the base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paths {
-    /// `BASE/chat/completions`
-    OpenAi,
+    /// The dialect's own path behind the base URL, such as `BASE/chat/completions`.
+    Plain,
     /// `BASE/openai/deployments/MODEL/chat/completions?api-version=VERSION`
     AzureDeployments {
         /// The version where the operator says none.
@@ -72,7 +76,8 @@ const CLOUD: Entry = Entry {
     base_url_env: None,
     key_env: &[],
     auth: Auth::Bearer,
-    paths: Paths::OpenAi,
+    paths: Paths::Plain,
+    speaks: &[Dialect::OpenAiChat],
     quirks: Quirks::NONE,
     passes: &[],
     place: Place::Cloud,

@@ -26,7 +26,7 @@ fn facts(body: impl Into<Bytes>) -> Option<RequestFacts> {
     Some(RequestFacts::new(Inputs {
         id: RequestId::fresh(),
         shape: request.shape().clone(),
-        body: request.body().clone(),
+        body: request.object().body().clone(),
         path: "/v1/chat/completions".into(),
         headers: http::HeaderMap::new(),
         client_ip: None,

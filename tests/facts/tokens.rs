@@ -63,7 +63,7 @@ fn texts_of_recorded_requests() {
             ("earlier turns, tool results", SegmentRole::Other),
             ("tools (as they stand)", SegmentRole::Tools),
         ] {
-            let text: String = request.shape().texts(request.body(), role).collect();
+            let text: String = request.shape().texts(request.object().body(), role).collect();
             let exact = bpe_openai::o200k_base().count(&text);
             if exact >= LEAST {
                 kinds.entry(kind.to_owned()).or_default().add(estimate(&text).0, exact);

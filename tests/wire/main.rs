@@ -17,10 +17,11 @@ use corpus::Exchange;
 use pointsman::dialect::answer::Answer;
 use pointsman::dialect::error::UpstreamError;
 use pointsman::dialect::openai_chat::assemble::{Assembler, replay};
-use pointsman::dialect::openai_chat::{EventKind, Request, Stream, StreamEnd, answer};
+use pointsman::dialect::openai_chat::{Request, answer, stream};
 use pointsman::dialect::quirks::EndMarker;
 use pointsman::dialect::usage::UsageSource;
-use pointsman::dialect::{Edits, Quirks};
+use pointsman::dialect::object::with_top_level_field;
+use pointsman::dialect::{Edits, EventKind, Quirks, StreamEnd};
 use pointsman::error_class::ErrorClass;
 
 /// What was looked at, by provider.
@@ -181,11 +182,11 @@ fn compare(exchange: &Exchange, answer: &Answer, expected: &plain::Answer) {
     assert_eq!(answer.choices.len(), expected.choices.len(), "{id}");
     for (is, should) in answer.choices.iter().zip(&expected.choices) {
         assert_eq!(is.index, should.index, "{id}");
-        assert_eq!(is.text, should.text, "{id}");
-        assert_eq!(is.reasoning, should.reasoning, "{id}");
-        assert_eq!(is.refusal, should.refusal, "{id}");
+        assert_eq!(&*is.text(), should.text, "{id}");
+        assert_eq!(&*is.reasoning(), should.reasoning, "{id}");
+        assert_eq!(&*is.refusal(), should.refusal, "{id}");
         let calls: Vec<(&str, &str, &str)> =
-            is.tool_calls.iter().map(|call| (&*call.id, &*call.name, &*call.arguments)).collect();
+            is.tool_calls().map(|call| (&*call.id, &*call.name, &*call.arguments)).collect();
         let expected: Vec<(&str, &str, &str)> = should
             .calls
             .iter()
@@ -214,24 +215,24 @@ fn check_answer(exchange: &Exchange, body: &serde_json::Value) {
         return;
     }
 
-    let with = answer::with_top_level_field(&bytes, "pointsman", r#"{"a":1}"#).unwrap();
+    let with = with_top_level_field(&bytes, "pointsman", r#"{"a":1}"#).unwrap();
     let mut expected = body.clone();
     expected["pointsman"] = serde_json::json!({"a": 1});
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&with).unwrap(), expected);
 
     // Replayed as a stream it says the same, and so does what is assembled from that stream.
-    let mut stream =
-        Stream::new(Quirks { hidden_reasoning: quirks(exchange).hidden_reasoning, ..Quirks::NONE });
+    let mut machine =
+        stream(Quirks { hidden_reasoning: quirks(exchange).hidden_reasoning, ..Quirks::NONE });
     let mut assembler = Assembler::default();
     for event in replay(&bytes, true).unwrap() {
-        for event in stream.push(event) {
+        for event in machine.push(event) {
             assembler.push(&event.data).unwrap();
         }
     }
     if read.error.is_some() {
         return; // a stream with an error in it is no complete one
     }
-    let replayed = stream.finish().unwrap();
+    let replayed = machine.finish().unwrap();
     let assembled = answer::read(&assembler.finish().unwrap(), &quirks(exchange)).unwrap();
     compare(exchange, &replayed, &plain::of_body(body));
     compare(exchange, &assembled, &plain::of_body(body));
@@ -243,13 +244,13 @@ fn run(
     size: usize,
     quirks: Quirks,
 ) -> (Vec<(Bytes, EventKind)>, Result<Answer, StreamEnd>) {
-    let mut stream = Stream::new(quirks);
+    let mut machine = stream(quirks);
     let mut events = Vec::new();
     for chunk in text.chunks(size) {
-        events.extend(stream.push(Bytes::copy_from_slice(chunk)));
+        events.extend(machine.push(Bytes::copy_from_slice(chunk)));
     }
-    events.extend(stream.last_event());
-    (events.into_iter().map(|event| (event.raw, event.kind)).collect(), stream.finish())
+    events.extend(machine.last_event());
+    (events.into_iter().map(|event| (event.raw, event.kind)).collect(), machine.finish())
 }
 
 /// Whether the stream is a complete one.
@@ -274,7 +275,7 @@ fn check_stream(exchange: &Exchange, text: &str) -> bool {
     assert_eq!(error.is_some(), expected.error, "{id}: {error:?}");
 
     // Cut at any event it is complete only from its marker on.
-    let (mut length, mut cut) = (0, Stream::new(quirks));
+    let (mut length, mut cut) = (0, stream(quirks));
     let marker = plain::end_of_stream(text, quirks.end);
     for (at, (raw, _)) in events.iter().enumerate() {
         let mut complete = cut.is_complete();
@@ -289,8 +290,8 @@ fn check_stream(exchange: &Exchange, text: &str) -> bool {
 
     if !expected.choices.is_empty() && !expected.error {
         let mut assembler = Assembler::default();
-        let mut stream = Stream::new(quirks);
-        for event in stream.push(Bytes::copy_from_slice(text.as_bytes())) {
+        let mut machine = stream(quirks);
+        for event in machine.push(Bytes::copy_from_slice(text.as_bytes())) {
             assembler.push(&event.data).unwrap();
         }
         let assembled = assembler.finish().unwrap();
@@ -345,7 +346,7 @@ fn quirks_are_as_recorded() {
         let shape = Request::read(Bytes::from(request.to_string()));
         if let Ok(shape) = &shape {
             let developer =
-                shape.body().windows(18).any(|window| window == br#""role":"developer""#);
+                shape.object().body().windows(18).any(|window| window == br#""role":"developer""#);
             assert!(!(entry.quirks.no_developer_role && developer), "{id}");
         }
         if let (Some(limit), Ok(request)) = (entry.quirks.max_temperature, &shape) {

@@ -1,17 +1,14 @@
-//! Reading answers, whole ones and the chunks of streams, and splicing into whole ones.
+//! Reading answers, whole ones and the chunks of streams.
 
-use std::ops::Range;
-
-use bytes::Bytes;
-
-use crate::dialect::answer::{Answer, Choice, Finish, Logprobs, ToolCall};
+use super::pieces::{CallPiece, annotations, audio, images, logprobs};
+use crate::dialect::Dialect;
+use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::error::UpstreamError;
-use crate::dialect::json::{self, JsonError, Kind, Scanner};
+use crate::dialect::json::{JsonError, Kind, Scanner};
+use crate::dialect::part::{Body, Part, Signature, ToolCall};
 use crate::dialect::quirks::Quirks;
-use crate::dialect::usage::{Usage, UsageSource};
-
-/// The most choices and tool calls that are told apart; more is not an answer but an attack.
-const MAX_ITEMS: usize = 1024;
+use crate::dialect::sink::{Run, Sink, TooMany};
+use crate::dialect::usage::Usage;
 
 /// Reads a complete answer. It is tolerant: fields of a type that nobody expects are passed over.
 /// An error under status 200 is in [`Answer::error`].
@@ -23,81 +20,21 @@ pub fn read(body: &[u8], quirks: &Quirks) -> Result<Answer, UpstreamError> {
     let text = std::str::from_utf8(body)
         .map_err(|_| UpstreamError::invalid("invalid_json", "the answer is not valid UTF-8"))?;
     let mut answer = Answer::default();
-    let seen = absorb(&mut answer, text, Place::Message, quirks).map_err(|error| {
-        UpstreamError::invalid("invalid_json", format!("the answer is not valid JSON: {error}"))
+    let mut reader = Reader::new(Place::Message, *quirks);
+    let listed = reader.body(text, &mut Sink::new(&mut answer)).map_err(|fault| match fault {
+        Fault::Json(error) => {
+            UpstreamError::invalid("invalid_json", format!("the answer is not valid JSON: {error}"))
+        }
+        Fault::TooMany(error) => error.into(),
     })?;
     if answer.choices.is_empty() && answer.error.is_none() {
         // Some providers put the words of an error at the top, under status 200.
-        if !seen.choices {
+        if !listed {
             return Err(UpstreamError::invalid("no_choices", "the answer has no choices"));
         }
         return Err(UpstreamError::invalid("no_choices", "the answer's list of choices is empty"));
     }
     Ok(answer)
-}
-
-/// Adds a field at the end of the body's object.
-///
-/// # Errors
-/// When the body is no JSON object. `json` is taken as it is.
-pub fn with_top_level_field(body: &Bytes, key: &str, json: &str) -> Result<Bytes, JsonError> {
-    let (text, mut empty) = (utf8(body)?, true);
-    let mut scanner = Scanner::new(text);
-    scanner.object(|_, _| {
-        empty = false;
-        Ok::<(), JsonError>(())
-    })?;
-    let end = scanner.offset();
-    scanner.end()?;
-    let comma = if empty { "" } else { "," };
-    let field = format!("{comma}{}:{json}", json::quote(key));
-    Ok(replace(body, &[(end - 1..end - 1, &field)]))
-}
-
-/// Sets the `logprobs` of every choice to null: for answers whose probabilities only we asked for.
-///
-/// # Errors
-/// When the body is no JSON object.
-pub fn without_logprobs(body: &Bytes) -> Result<Bytes, JsonError> {
-    let mut patches: Vec<(Range<usize>, &str)> = Vec::new();
-    let mut scanner = Scanner::new(utf8(body)?);
-    scanner.object(|scanner, key| {
-        if key.cow() != "choices" || scanner.kind()? != Kind::Array {
-            return Ok(());
-        }
-        scanner.array(|scanner, _| {
-            if scanner.kind()? != Kind::Object {
-                return Ok(());
-            }
-            scanner.object(|scanner, key| {
-                if key.cow() == "logprobs" {
-                    patches.push((scanner.skip()?, "null"));
-                }
-                Ok::<(), JsonError>(())
-            })
-        })
-    })?;
-    Ok(replace(body, &patches))
-}
-
-fn utf8(body: &[u8]) -> Result<&str, JsonError> {
-    std::str::from_utf8(body)
-        .map_err(|error| JsonError { what: "invalid UTF-8", at: error.valid_up_to() })
-}
-
-fn replace(body: &Bytes, patches: &[(Range<usize>, &str)]) -> Bytes {
-    if patches.is_empty() {
-        return body.clone();
-    }
-    let added: usize = patches.iter().map(|(_, text)| text.len()).sum();
-    let (mut out, mut at) = (Vec::with_capacity(body.len() + added), 0);
-    for (range, text) in patches {
-        out.extend_from_slice(&body[at..range.start]);
-        out.extend_from_slice(text.as_bytes());
-        at = range.end;
-    }
-    out.extend_from_slice(&body[at..]);
-    Bytes::from(out)
 }
 
 /// Where a choice keeps what it says.
@@ -109,143 +46,264 @@ pub(super) enum Place {
     Delta,
 }
 
-/// What one body or chunk had in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Seen {
-    /// A list of choices, even if empty.
-    pub choices: bool,
-    /// At least one choice.
-    pub choice: bool,
-    /// Text.
-    pub text: bool,
-    /// Thinking.
-    pub reasoning: bool,
-    /// A tool call, or a piece of one.
-    pub tool_call: bool,
-    /// A refusal.
-    pub refusal: bool,
-    /// Usage.
-    pub usage: bool,
-    /// A finish reason of some choice.
-    pub finish: Option<Finish>,
+/// What goes wrong while a body is read.
+pub(super) enum Fault {
+    Json(JsonError),
+    TooMany(TooMany),
 }
 
-impl Seen {
-    /// Whether there was anything that a reader of the answer would see.
-    pub fn content(&self) -> bool {
-        self.text || self.reasoning || self.tool_call || self.refusal
+impl From<JsonError> for Fault {
+    fn from(error: JsonError) -> Fault {
+        Fault::Json(error)
     }
 }
 
-/// Adds what a body or a chunk says to the answer.
-pub(super) fn absorb(
-    answer: &mut Answer,
-    text: &str,
+impl From<TooMany> for Fault {
+    fn from(error: TooMany) -> Fault {
+        Fault::TooMany(error)
+    }
+}
+
+pub(super) type Outcome = Result<(), Fault>;
+
+/// Reads bodies or chunks into a sink; remembers which tool calls pieces belong to.
+#[derive(Debug)]
+pub(super) struct Reader {
     place: Place,
-    quirks: &Quirks,
-) -> Result<Seen, JsonError> {
-    let mut seen = Seen::default();
-    let mut groq_usage = None;
-    let mut scanner = Scanner::new(text);
-    scanner.object(|scanner, key| {
-        let kind = scanner.kind()?;
-        match &*key.cow() {
-            "id" if answer.id.is_empty() => answer.id = owned(scanner)?,
-            "model" if answer.model.is_empty() => answer.model = owned(scanner)?,
-            "choices" if kind == Kind::Array => {
-                seen.choices = true;
-                scanner.array(|scanner, position| {
-                    seen.choice = true;
-                    choice(answer, scanner, position, place, &mut seen)
-                })?;
-            }
-            "usage" => {
-                if let Some(usage) = Usage::read(scanner, quirks)? {
-                    // Repeated usage grows or stays: the last counts, they never add up.
-                    (answer.usage, answer.usage_source) = (usage, UsageSource::Reported);
-                    seen.usage = true;
-                }
-            }
-            "x_groq" if kind == Kind::Object => scanner.object(|scanner, key| {
-                if key.cow() == "usage" {
-                    groq_usage = Usage::read(scanner, quirks)?;
-                }
-                Ok::<(), JsonError>(())
-            })?,
-            "error" if kind != Kind::Null => error(answer, scanner.raw()?),
-            _ => {}
-        }
-        Ok::<(), JsonError>(())
-    })?;
-    scanner.end()?;
-    if let Some(usage) = groq_usage.filter(|_| !seen.usage) {
-        (answer.usage, answer.usage_source) = (usage, UsageSource::Reported);
-        seen.usage = true;
-    }
-    Ok(seen)
+    quirks: Quirks,
+    slots: Vec<Slot>,
 }
 
-fn error(answer: &mut Answer, json: &str) {
-    // Empty ones mean none.
-    if !matches!(json, "\"\"" | "{}" | "false") && answer.error.is_none() {
-        answer.error = Some(UpstreamError::from_json(200, json));
-    }
+/// Where the tool call is that a provider numbers like this.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    choice: u32,
+    index: u32,
+    at: usize,
 }
 
-fn owned(scanner: &mut Scanner<'_>) -> Result<String, JsonError> {
-    Ok(scanner.text()?.map(|text| text.into_owned()).unwrap_or_default())
-}
-
-fn choice(
-    answer: &mut Answer,
-    scanner: &mut Scanner<'_>,
-    position: usize,
-    place: Place,
-    seen: &mut Seen,
-) -> Result<(), JsonError> {
-    if scanner.kind()? != Kind::Object {
-        return Ok(());
+impl Reader {
+    pub(super) fn new(place: Place, quirks: Quirks) -> Reader {
+        Reader { place, quirks, slots: Vec::new() }
     }
-    // The index may stand behind the content, so look for it first.
-    let mut index = u32::try_from(position).unwrap_or(u32::MAX);
-    scanner.clone().object(|scanner, key| {
-        if key.raw == "index"
-            && let Some(said) = scanner.count()?
-        {
-            index = u32::try_from(said).unwrap_or(u32::MAX);
-        }
-        Ok::<(), JsonError>(())
-    })?;
-    let at = match answer.choices.binary_search_by_key(&index, |choice| choice.index) {
-        Ok(at) => at,
-        Err(_) if answer.choices.len() == MAX_ITEMS => return scanner.fail("too many choices"),
-        Err(at) => {
-            answer.choices.insert(at, Choice { index, ..Choice::default() });
-            at
-        }
-    };
-    scanner.object(|scanner, key| {
-        let kind = scanner.kind()?;
-        let choice = &mut answer.choices[at];
-        match (&*key.cow(), place) {
-            ("message", Place::Message) | ("delta", Place::Delta) if kind == Kind::Object => {
-                message(choice, scanner, place, seen)?;
-            }
-            ("finish_reason", _) => {
-                if let Some(reason) = scanner.text()?.as_deref().and_then(finish) {
-                    (choice.finish, seen.finish) = (Some(reason), Some(reason));
+
+    pub(super) fn quirks(&self) -> &Quirks {
+        &self.quirks
+    }
+
+    /// Takes in what a body or a chunk says; gives whether it has a list of choices, even if empty.
+    pub(super) fn body(&mut self, text: &str, sink: &mut Sink<'_>) -> Result<bool, Fault> {
+        let (mut listed, mut groq_usage) = (false, None);
+        let quirks = self.quirks;
+        let mut scanner = Scanner::new(text);
+        scanner.object(|scanner, key| {
+            let kind = scanner.kind()?;
+            match &*key.cow() {
+                "id" if kind == Kind::String => sink.id(&scanner.string()?.cow()),
+                "model" if kind == Kind::String => sink.model(&scanner.string()?.cow()),
+                "service_tier" if kind == Kind::String => {
+                    sink.service_tier(&scanner.string()?.cow());
                 }
+                "choices" if kind == Kind::Array => {
+                    listed = true;
+                    scanner.array(|scanner, position| self.choice(scanner, position, sink))?;
+                }
+                "usage" => {
+                    if let Some(usage) = Usage::read(scanner, &quirks)? {
+                        sink.usage(usage);
+                    }
+                }
+                "x_groq" if kind == Kind::Object => scanner.object(|scanner, key| {
+                    if key.cow() == "usage" {
+                        groq_usage = Usage::read(scanner, &quirks)?;
+                    }
+                    Ok::<(), JsonError>(())
+                })?,
+                "error" if kind != Kind::Null => error(sink, scanner.raw()?),
+                _ => {}
             }
-            ("logprobs", _) if kind == Kind::Object => logprobs(&mut choice.logprobs, scanner)?,
-            ("error", _) if kind != Kind::Null => error(answer, scanner.raw()?),
-            _ => {}
+            Ok::<(), Fault>(())
+        })?;
+        scanner.end()?;
+        if let Some(usage) = groq_usage.filter(|_| !sink.seen.usage) {
+            sink.usage(usage);
+        }
+        Ok(listed)
+    }
+
+    fn choice(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        position: usize,
+        sink: &mut Sink<'_>,
+    ) -> Outcome {
+        sink.seen.choice = true;
+        if scanner.kind()? != Kind::Object {
+            return Ok(());
+        }
+        // The index may stand behind the content, so look for it first.
+        let mut index = u32::try_from(position).unwrap_or(u32::MAX);
+        scanner.clone().object(|scanner, key| {
+            if key.raw == "index"
+                && let Some(said) = scanner.count()?
+            {
+                index = u32::try_from(said).unwrap_or(u32::MAX);
+            }
+            Ok::<(), JsonError>(())
+        })?;
+        sink.choice(index)?;
+        // The finish reason may stand in front of what it finishes.
+        let mut finish = None;
+        scanner.object(|scanner, key| {
+            let kind = scanner.kind()?;
+            match (&*key.cow(), self.place) {
+                ("message", Place::Message) | ("delta", Place::Delta) if kind == Kind::Object => {
+                    self.message(scanner, index, sink)?;
+                }
+                ("finish_reason", _) => {
+                    finish = scanner.text()?.as_deref().and_then(finish_of).or(finish);
+                }
+                ("logprobs", _) if kind == Kind::Object => logprobs(scanner, index, sink)?,
+                ("error", _) if kind != Kind::Null => error(sink, scanner.raw()?),
+                _ => {}
+            }
+            Ok::<(), Fault>(())
+        })?;
+        if let Some(finish) = finish {
+            sink.finish(index, finish)?;
         }
         Ok(())
-    })
+    }
+
+    fn message(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        choice: u32,
+        sink: &mut Sink<'_>,
+    ) -> Outcome {
+        // `reasoning_content` and `reasoning` may both be there and say the same. Thinking comes
+        // before what is said, wherever its field stands.
+        let (mut thought, mut details) = (None, None);
+        scanner.clone().object(|scanner, key| {
+            match (&*key.cow(), scanner.kind()?) {
+                ("reasoning_content" | "reasoning", Kind::String) if thought.is_none() => {
+                    thought = Some(scanner.string()?).filter(|text| !text.raw.is_empty());
+                }
+                ("reasoning_details", Kind::Array) => details = Some(scanner.raw()?),
+                _ => {}
+            }
+            Ok::<(), JsonError>(())
+        })?;
+        if let Some(thought) = thought {
+            sink.run_on(choice, Run::Thinking, &thought.cow())?;
+        }
+        if let Some(details) = details.filter(|details| *details != "[]") {
+            self.reasoning_details(details, choice, sink)?;
+        }
+        scanner.object(|scanner, key| {
+            let kind = scanner.kind()?;
+            match &*key.cow() {
+                "content" => content(scanner, choice, sink)?,
+                "refusal" if kind == Kind::String => {
+                    sink.run_on(choice, Run::Refusal, &scanner.string()?.cow())?;
+                }
+                "tool_calls" if kind == Kind::Array => {
+                    scanner.array(|scanner, _| {
+                        if scanner.kind()? != Kind::Object {
+                            return Ok(());
+                        }
+                        let piece = CallPiece::read(scanner)?;
+                        self.join(piece, choice, sink)
+                    })?;
+                }
+                "function_call" if kind == Kind::Object => {
+                    let mut piece = CallPiece::default();
+                    piece.function(scanner)?;
+                    // Some fill it with empty strings beside the real calls.
+                    if !piece.name.is_empty() || !piece.arguments.is_empty() {
+                        self.join(piece, choice, sink)?;
+                    }
+                }
+                "audio" if kind == Kind::Object => audio(scanner, choice, sink)?,
+                "images" if kind == Kind::Array => images(scanner, choice, sink)?,
+                "annotations" if kind == Kind::Array => annotations(scanner, choice, sink)?,
+                _ => {}
+            }
+            Ok::<(), Fault>(())
+        })
+    }
+
+    /// OpenRouter's: the thinking as its provider wants it back. It stays as it is, as the
+    /// signature of the thinking.
+    fn reasoning_details(&self, json: &str, choice: u32, sink: &mut Sink<'_>) -> Outcome {
+        let parts = &sink.choice(choice)?.parts;
+        let thinking = |part: &Part<'_>| matches!(part.body, Body::Thinking { .. });
+        let at = match parts.iter().rposition(thinking) {
+            Some(at) => at,
+            // Encrypted thinking alone.
+            None => sink.part(choice, Part::new(Body::Thinking { text: "".into(), redacted: true }))?,
+        };
+        let value = json.to_owned().into();
+        sink.sign(choice, at, Signature { dialect: Dialect::OpenAiChat, value });
+        Ok(())
+    }
+
+    /// Adds a piece to the call that it belongs to, or begins a new one with it.
+    fn join(&mut self, piece: CallPiece<'_>, choice: u32, sink: &mut Sink<'_>) -> Outcome {
+        sink.seen.tool_call = true;
+        let known = self.slots.iter().rev().find(|slot| {
+            self.place == Place::Delta
+                && slot.choice == choice
+                && piece.index.is_none_or(|index| index == slot.index)
+        });
+        let known = known.copied().filter(|slot| {
+            let part = sink.answer().choice(choice).and_then(|choice| choice.parts.get(slot.at));
+            matches!(part, Some(Part { body: Body::Call(call), .. }) if piece.continues(call))
+        });
+        let at = match known {
+            Some(slot) => {
+                sink.amend(choice, slot.at, |part| {
+                    if let Body::Call(call) = &mut part.body {
+                        if call.id.is_empty() {
+                            call.id = piece.id.to_string().into();
+                        }
+                        if call.name.is_empty() {
+                            call.name = piece.name.to_string().into();
+                        }
+                    }
+                });
+                sink.more(choice, slot.at, &piece.arguments);
+                slot.at
+            }
+            None => {
+                let call = ToolCall {
+                    id: piece.id.to_string().into(),
+                    name: piece.name.to_string().into(),
+                    arguments: piece.arguments.into_owned().into(),
+                    free_form: piece.free_form,
+                };
+                let at = sink.part(choice, Part::new(Body::Call(call)))?;
+                self.slots.push(Slot { choice, index: piece.index.unwrap_or(0), at });
+                at
+            }
+        };
+        if let Some(value) = piece.signature {
+            let signature = Signature::read(Dialect::GeminiGenerate, value.into_owned().into());
+            sink.sign(choice, at, signature);
+        }
+        Ok(())
+    }
+}
+
+fn error(sink: &mut Sink<'_>, json: &str) {
+    // Empty ones mean none.
+    if !matches!(json, "\"\"" | "{}" | "false") {
+        sink.error(UpstreamError::from_json(200, json));
+    }
 }
 
 /// Reads a finish reason; an empty one is none.
-fn finish(reason: &str) -> Option<Finish> {
+fn finish_of(reason: &str) -> Option<Finish> {
     Some(match reason {
         "" | "null" => return None,
         "stop" | "end_turn" | "eos" | "stop_sequence" => Finish::Stop,
@@ -257,203 +315,49 @@ fn finish(reason: &str) -> Option<Finish> {
     })
 }
 
-fn message(
-    choice: &mut Choice,
-    scanner: &mut Scanner<'_>,
-    place: Place,
-    seen: &mut Seen,
-) -> Result<(), JsonError> {
-    // `reasoning_content` and `reasoning` may both be there and say the same.
-    let mut thought: Option<String> = None;
-    scanner.object(|scanner, key| {
-        let kind = scanner.kind()?;
-        match &*key.cow() {
-            "content" => content(choice, scanner, seen)?,
-            "reasoning_content" | "reasoning" => {
-                if let Some(text) = scanner.text()?.filter(|text| !text.is_empty()) {
-                    thought.get_or_insert_with(|| text.into_owned());
-                }
-            }
-            "refusal" => {
-                if let Some(text) = scanner.text()? {
-                    choice.refusal.push_str(&text);
-                    seen.refusal |= !text.is_empty();
-                }
-            }
-            "tool_calls" if kind == Kind::Array => {
-                scanner.array(|scanner, _| {
-                    if scanner.kind()? != Kind::Object {
-                        return Ok(());
-                    }
-                    let piece = CallPiece::read(scanner)?;
-                    seen.tool_call = true;
-                    if choice.tool_calls.len() == MAX_ITEMS {
-                        return scanner.fail("too many tool calls");
-                    }
-                    piece.join(&mut choice.tool_calls, place);
-                    Ok(())
-                })?;
-            }
-            "function_call" if kind == Kind::Object => {
-                let mut piece = CallPiece::default();
-                piece.function(scanner)?;
-                // Some fill it with empty strings beside the real calls.
-                if !piece.call.name.is_empty() || !piece.call.arguments.is_empty() {
-                    seen.tool_call = true;
-                    piece.join(&mut choice.tool_calls, place);
-                }
-            }
-            _ => {}
-        }
-        Ok::<(), JsonError>(())
-    })?;
-    if let Some(thought) = thought {
-        choice.reasoning.push_str(&thought);
-        seen.reasoning = true;
-    }
-    Ok(())
-}
-
 /// Reads content: a string, or parts among which Mistral puts its thinking.
-fn content(
-    choice: &mut Choice,
-    scanner: &mut Scanner<'_>,
-    seen: &mut Seen,
-) -> Result<(), JsonError> {
+fn content(scanner: &mut Scanner<'_>, choice: u32, sink: &mut Sink<'_>) -> Outcome {
     match scanner.kind()? {
-        Kind::String => {
-            let text = scanner.string()?.cow();
-            choice.text.push_str(&text);
-            seen.text |= !text.is_empty();
-            Ok(())
-        }
+        Kind::String => Ok(sink.run_on(choice, Run::Text, &scanner.string()?.cow())?),
         Kind::Array => scanner.array(|scanner, _| match scanner.kind()? {
-            Kind::String => content(choice, scanner, seen),
-            Kind::Object => part(choice, scanner, seen),
+            Kind::String => content(scanner, choice, sink),
+            Kind::Object => part(scanner, choice, sink),
             _ => Ok(()),
         }),
         _ => Ok(()),
     }
 }
 
-fn part(choice: &mut Choice, scanner: &mut Scanner<'_>, seen: &mut Seen) -> Result<(), JsonError> {
+fn part(scanner: &mut Scanner<'_>, choice: u32, sink: &mut Sink<'_>) -> Outcome {
     scanner.object(|scanner, key| {
         match (&*key.cow(), scanner.kind()?) {
-            ("text", Kind::String) => content(choice, scanner, seen)?,
+            ("text", Kind::String) => {
+                sink.run_on(choice, Run::Text, &scanner.string()?.cow())?;
+            }
             ("refusal", Kind::String) => {
-                choice.refusal.push_str(&scanner.string()?.cow());
-                seen.refusal = true;
+                sink.run_on(choice, Run::Refusal, &scanner.string()?.cow())?;
             }
-            ("thinking", Kind::String | Kind::Array) => {
-                let (mut thinking, mut any) = (Choice::default(), Seen::default());
-                content(&mut thinking, scanner, &mut any)?;
-                choice.reasoning.push_str(&thinking.text);
-                seen.reasoning |= any.text;
-            }
+            ("thinking", _) => thinking(scanner, choice, sink)?,
             _ => {}
         }
         Ok(())
     })
 }
 
-/// A tool call, or what a chunk brings of one.
-#[derive(Default)]
-struct CallPiece {
-    index: Option<u32>,
-    call: ToolCall,
-}
-
-impl CallPiece {
-    fn read(scanner: &mut Scanner<'_>) -> Result<CallPiece, JsonError> {
-        let mut piece = CallPiece::default();
-        scanner.object(|scanner, key| {
-            let kind = scanner.kind()?;
-            match &*key.cow() {
-                "index" => {
-                    let index = scanner.count()?;
-                    piece.index = index.map(|index| u32::try_from(index).unwrap_or(u32::MAX));
-                }
-                "id" => piece.call.id = owned(scanner)?,
-                "function" if kind == Kind::Object => piece.function(scanner)?,
-                // Free-form tools; Snowflake sends an empty one beside the function.
-                "custom" if kind == Kind::Object => piece.function(scanner)?,
-                _ => {}
-            }
-            Ok::<(), JsonError>(())
-        })?;
-        piece.call.index = piece.index.unwrap_or(0);
-        Ok(piece)
+/// Mistral's: a text, or texts in parts.
+fn thinking(scanner: &mut Scanner<'_>, choice: u32, sink: &mut Sink<'_>) -> Outcome {
+    match scanner.kind()? {
+        Kind::String => Ok(sink.run_on(choice, Run::Thinking, &scanner.string()?.cow())?),
+        Kind::Array => scanner.array(|scanner, _| match scanner.kind()? {
+            Kind::String => thinking(scanner, choice, sink),
+            Kind::Object => scanner.object(|scanner, key| match (key.raw, scanner.kind()?) {
+                ("text", Kind::String) => thinking(scanner, choice, sink),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
+        }),
+        _ => Ok(()),
     }
-
-    fn function(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        scanner.object(|scanner, key| {
-            let to = match key.raw {
-                "name" => &mut self.call.name,
-                "arguments" | "input" => &mut self.call.arguments,
-                _ => return Ok(()),
-            };
-            match scanner.kind()? {
-                Kind::Null => {}
-                Kind::String => to.push_str(&scanner.string()?.cow()),
-                // Arguments as an object rather than as a text.
-                _ => to.push_str(scanner.raw()?),
-            }
-            Ok(())
-        })
-    }
-
-    /// Adds it to the call that it belongs to, or as a new one.
-    fn join(self, calls: &mut Vec<ToolCall>, place: Place) {
-        let known = calls.iter_mut().rev().find(|call| {
-            place == Place::Delta && self.index.is_none_or(|index| index == call.index)
-        });
-        match known.filter(|call| self.continues(call)) {
-            Some(call) => {
-                if call.id.is_empty() {
-                    call.id = self.call.id;
-                }
-                if call.name.is_empty() {
-                    call.name = self.call.name;
-                }
-                call.arguments.push_str(&self.call.arguments);
-            }
-            None => calls.push(self.call),
-        }
-    }
-
-    /// Whether this is more of `call`, rather than another one that shares its index, or has none.
-    fn continues(&self, call: &ToolCall) -> bool {
-        let CallPiece { index, call: piece } = self;
-        if !piece.id.is_empty() && !call.id.is_empty() {
-            return piece.id == call.id;
-        }
-        if piece.name.is_empty() || call.name.is_empty() {
-            return index.is_some() || piece.name.is_empty();
-        }
-        // A name again: some repeat it with every piece, but after complete arguments it is new.
-        piece.name == call.name && !json::is_valid(&call.arguments)
-    }
-}
-
-fn logprobs(to: &mut Logprobs, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-    scanner.object(|scanner, key| {
-        if key.raw != "content" || scanner.kind()? != Kind::Array {
-            return Ok(());
-        }
-        scanner.array(|scanner, _| {
-            if scanner.kind()? != Kind::Object {
-                return Ok(());
-            }
-            scanner.object(|scanner, key| {
-                if key.raw == "logprob"
-                    && let Some(logprob) = scanner.float()?
-                {
-                    to.add(logprob);
-                }
-                Ok::<(), JsonError>(())
-            })
-        })
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
+use bytes::Bytes;
+
 use super::*;
+use crate::dialect::object::{with_top_level_field, without_logprobs};
+use crate::dialect::usage::UsageSource;
 use crate::error_class::ErrorClass;
 
 fn answer(json: &str) -> Answer {
@@ -17,9 +21,9 @@ fn reads_what_providers_make_of_a_message() {
     );
     assert_eq!(it.choices.iter().map(|choice| choice.index).collect::<Vec<_>>(), [0, 1]);
     let first = it.primary().unwrap();
-    assert_eq!((first.text.as_str(), first.reasoning.as_str(), first.finish), ("ab", "hm", None));
+    assert_eq!((&*first.text(), &*first.reasoning(), first.finish), ("ab", "hm", None));
     let calls: Vec<_> =
-        first.tool_calls.iter().map(|call| (&*call.name, &*call.arguments)).collect();
+        first.tool_calls().map(|call| (&*call.name, &*call.arguments)).collect();
     assert_eq!(calls, [("f", r#"{"a": 1}"#), ("g", "raw"), ("h", "{}")]);
     assert_eq!((first.logprobs.mean(), first.logprobs.min()), (Some(-2.0), Some(-3.0)));
     assert_eq!(it.usage_source, UsageSource::None);
@@ -28,7 +32,7 @@ fn reads_what_providers_make_of_a_message() {
 #[test]
 fn the_same_thought_under_two_names_is_one() {
     let it = answer(r#"{"choices":[{"message":{"reasoning":"a","reasoning_content":"a"}}]}"#);
-    assert_eq!(it.primary().unwrap().reasoning, "a");
+    assert_eq!(it.primary().unwrap().reasoning(), "a");
 }
 
 #[test]
@@ -39,7 +43,7 @@ fn errors_under_status_200_are_found() {
         r#"{"choices":[{"error":{"code":429,"message":"x"},"message":{"content":"half"}}]}"#,
     );
     assert_eq!(it.error.as_ref().unwrap().class, ErrorClass::RateLimited);
-    assert_eq!(it.primary().unwrap().text, "half");
+    assert_eq!(it.primary().unwrap().text(), "half");
 }
 
 #[test]
@@ -55,13 +59,13 @@ fn what_is_no_answer_is_refused() {
 fn pieces_of_calls_find_their_call() {
     let joined = |pieces: &[&str]| {
         let mut it = Answer::default();
+        let mut reader = Reader::new(Place::Delta, Quirks::NONE);
         for piece in pieces {
             let chunk = format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{piece}]}}}}]}}"#);
-            absorb(&mut it, &chunk, Place::Delta, &Quirks::NONE).unwrap();
+            assert!(reader.body(&chunk, &mut Sink::new(&mut it)).is_ok());
         }
-        let calls = &it.choices[0].tool_calls;
+        let calls = it.choices[0].tool_calls();
         calls
-            .iter()
             .map(|call| format!("{}:{}{}", call.id, call.name, call.arguments))
             .collect::<Vec<_>>()
     };

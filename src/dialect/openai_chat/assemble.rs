@@ -288,7 +288,7 @@ fn merge_call(calls: &mut Vec<Value>, piece: Value) {
 }
 
 /// Pieces of one detail share its type and index.
-fn merge_detail(details: &mut Vec<Value>, piece: Value) {
+pub(super) fn merge_detail(details: &mut Vec<Value>, piece: Value) {
     let same = |old: &&mut Value| old["type"] == piece["type"] && old["index"] == piece["index"];
     let last = details.last_mut().filter(same).and_then(Value::as_object_mut);
     match (last, piece) {

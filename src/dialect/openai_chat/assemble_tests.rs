@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
-use super::super::stream::Stream;
+use super::super::stream;
 use super::*;
 use crate::dialect::quirks::Quirks;
 
 fn assemble(events: &[Bytes]) -> Value {
-    let mut stream = Stream::new(Quirks::NONE);
+    let mut stream = stream(Quirks::NONE);
     let mut assembler = Assembler::default();
     for event in events.iter().flat_map(|event| stream.push(event.clone())) {
         assembler.push(&event.data).unwrap();

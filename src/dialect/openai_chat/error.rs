@@ -1,73 +1,66 @@
-//! Errors as our own clients read them: OpenAI's shape, in a body or as the last event of a stream.
+//! Errors as OpenAI's clients read them, in a body or as the last event of a stream. The other APIs
+//! of OpenAI's have the same shape.
 
 use bytes::Bytes;
-use serde_json::json;
 
-use super::request::ReadError;
+use crate::dialect::client_error::ClientError;
+use crate::dialect::write::{JsonOut, object};
 
-/// An error for a client that speaks this dialect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientError<'a> {
-    /// What happened and what to do.
-    pub message: &'a str,
-    /// OpenAI's kind: `invalid_request_error`, `authentication_error`, `rate_limit_error`,
-    /// `server_error` …
-    pub kind: &'a str,
-    /// The field at fault.
-    pub param: Option<&'a str>,
-    /// A stable word.
-    pub code: &'a str,
-    /// The request's id, to be found in logs.
-    pub request_id: &'a str,
+/// OpenAI's word for the kind of error; SDKs show it.
+pub(in crate::dialect) fn kind(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "server_error",
+    }
 }
 
-impl<'a> ClientError<'a> {
-    /// The error of a body that could not be read.
-    pub fn of_read(error: &'a ReadError, request_id: &'a str) -> ClientError<'a> {
-        ClientError {
-            message: &error.message,
-            kind: "invalid_request_error",
-            param: error.param.as_deref(),
-            code: error.code,
-            request_id,
+/// `{"error": {"message", "type", "param", "code", "request_id"}}`
+pub(in crate::dialect) fn body(error: &ClientError<'_>) -> Bytes {
+    let ClientError { status, message, param, code, request_id } = error;
+    let fields = |w: &mut JsonOut<'_>| {
+        w.field_str("message", message);
+        w.field_str("type", kind(*status));
+        match param {
+            Some(param) => w.field_str("param", param),
+            None => w.field_null("param"),
         }
-    }
+        w.field_str("code", code);
+        w.field_str("request_id", request_id);
+    };
+    Bytes::from(object(256, |w| w.field_object("error", fields)))
+}
 
-    /// The body: `{"error":{"message","type","param","code","request_id"}}`.
-    pub fn body(&self) -> Bytes {
-        let ClientError { message, kind, param, code, request_id } = self;
-        let error = json!({
-            "message": message, "type": kind, "param": param, "code": code, "request_id": request_id,
-        });
-        Bytes::from(json!({ "error": error }).to_string())
-    }
-
-    /// The event that ends a broken stream. No `[DONE]` may follow it.
-    pub fn event(&self) -> Bytes {
-        Bytes::from([b"event: error\ndata: ", &*self.body(), b"\n\n"].concat())
-    }
+/// The event that ends a broken stream. No `[DONE]` may follow it.
+pub(super) fn event(error: &ClientError<'_>) -> Bytes {
+    Bytes::from([b"event: error\ndata: ", &*body(error), b"\n\n"].concat())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::stream::{EventKind, Stream};
+    use super::super::stream;
     use super::*;
     use crate::dialect::quirks::Quirks;
+    use crate::dialect::stream::EventKind;
 
     #[test]
     fn what_we_write_is_what_we_read() {
         let error = ClientError {
+            status: 502,
             message: "a \"line\"\nand more",
-            kind: "server_error",
             param: None,
             code: "upstream_stalled",
             request_id: "req_1",
         };
-        insta::assert_snapshot!(String::from_utf8_lossy(&error.event()).trim_end(), @r#"
+        insta::assert_snapshot!(String::from_utf8_lossy(&event(&error)).trim_end(), @r#"
         event: error
-        data: {"error":{"code":"upstream_stalled","message":"a \"line\"\nand more","param":null,"request_id":"req_1","type":"server_error"}}
+        data: {"error":{"message":"a \"line\"\nand more","type":"server_error","param":null,"code":"upstream_stalled","request_id":"req_1"}}
         "#);
-        let events = Stream::new(Quirks::NONE).push(error.event());
+        let events = stream(Quirks::NONE).push(event(&error));
         let EventKind::Error(read) = &events[0].kind else { panic!("{events:?}") };
         assert_eq!((&*read.message, &*read.code), (error.message, error.code));
     }

@@ -4,23 +4,24 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::dialect::json::{JsonError, Kind, Scanner, Str};
+use crate::dialect::json::{Kind, Scanner, Str};
+use crate::dialect::object::Object;
+use crate::dialect::read::{self, Fault, ReadError, boolean, count, number, wrong_type};
 use crate::dialect::shape::{Effort, Format, RequestShape, Segment, SegmentRole, ToolChoice};
 use crate::units::Tokens;
 
 /// A request that was read, with its bytes as they came.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub(super) body: Bytes,
-    pub(super) fields: Vec<Field>,
+    pub(super) object: Object,
     pub(super) places: Places,
     shape: RequestShape,
 }
 
 impl Request {
-    /// The body as it came.
-    pub fn body(&self) -> &Bytes {
-        &self.body
+    /// The body and its fields.
+    pub fn object(&self) -> &Object {
+        &self.object
     }
 
     /// What classification and routing look at.
@@ -28,32 +29,12 @@ impl Request {
         &self.shape
     }
 
-    /// The value of a top-level field, as it stands in the body.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        let field = self.fields.iter().find(|field| &*field.name == name)?;
-        std::str::from_utf8(&self.body[field.value.clone()]).ok()
-    }
-
-    /// The names of the top-level fields, in the body's order.
-    pub fn field_names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|field| &*field.name)
-    }
-
     /// The content of the first system or developer message, as it stands in the body (a JSON
     /// string, or an array of parts).
     pub fn system_prompt(&self) -> Option<&str> {
         let content = self.places.systems.first()?.content.clone()?;
-        std::str::from_utf8(&self.body[content.0]).ok()
+        std::str::from_utf8(&self.object.body[content.0]).ok()
     }
-}
-
-/// A top-level field.
-#[derive(Debug, Clone)]
-pub(super) struct Field {
-    pub name: Box<str>,
-    /// With its quotes.
-    pub key: Range<usize>,
-    pub value: Range<usize>,
 }
 
 /// Places inside of fields that splicing needs.
@@ -80,30 +61,6 @@ pub(super) struct SystemMessage {
     pub content: Option<(Range<usize>, Kind)>,
 }
 
-/// Why a body is not a request. The texts are for the client.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ReadError {
-    /// What was found, where, and what is expected.
-    pub message: String,
-    /// The field at fault: `temperature`, `messages[2].role`.
-    pub param: Option<String>,
-    /// A stable word: `invalid_json`, `missing_field`, `invalid_type`, `duplicate_field`.
-    pub code: &'static str,
-}
-
-/// What goes wrong during the scan; the texts are made when it is over.
-enum Fault {
-    Json(JsonError),
-    Field(ReadError),
-}
-
-impl From<JsonError> for Fault {
-    fn from(error: JsonError) -> Fault {
-        Fault::Json(error)
-    }
-}
-
 impl Request {
     /// Reads a body.
     ///
@@ -111,54 +68,27 @@ impl Request {
     /// When it is no JSON object, lacks `model` or `messages`, has a known field of a wrong type,
     /// a field twice, or nests too deep. Unknown fields are no errors.
     pub fn read(body: Bytes) -> Result<Request, ReadError> {
-        let text = std::str::from_utf8(&body).map_err(|error| {
-            let error = JsonError { what: "invalid UTF-8", at: error.valid_up_to() };
-            invalid_json(&error, &body)
-        })?;
         let mut reader =
             Reader { shape: RequestShape { n: 1, ..Default::default() }, ..Default::default() };
-        reader.read(text).map_err(|fault| match fault {
-            Fault::Json(error) => invalid_json(&error, &body),
-            Fault::Field(error) => error,
-        })?;
-        let Reader { fields, places, mut shape, .. } = reader;
-        shape.bytes = body.len();
-        Ok(Request { body, fields, places, shape })
+        let object = read::object(body, |scanner, name| reader.field(scanner, name))?;
+        let Reader { places, mut shape, found, last_user } = reader;
+        if !found.model {
+            return Err(ReadError::missing("model"));
+        }
+        if !found.messages {
+            return Err(ReadError::missing("messages"));
+        }
+        for segment in &mut shape.segments[last_user] {
+            segment.role = SegmentRole::LastUser;
+        }
+        shape.bytes = object.body().len();
+        Ok(Request { object, places, shape })
     }
-}
-
-fn invalid_json(error: &JsonError, body: &[u8]) -> ReadError {
-    let (line, column) = error.position(body);
-    ReadError {
-        message: format!(
-            "the body is not valid JSON: {} (line {line}, column {column})",
-            error.what
-        ),
-        param: None,
-        code: "invalid_json",
-    }
-}
-
-fn wrong_type<T>(param: &str, expected: &str, found: Kind) -> Result<T, Fault> {
-    Err(Fault::Field(ReadError {
-        message: format!("`{param}` must be {expected}, but it is {}", found.described()),
-        param: Some(param.to_owned()),
-        code: "invalid_type",
-    }))
-}
-
-fn missing<T>(param: String) -> Result<T, Fault> {
-    Err(Fault::Field(ReadError {
-        message: format!("`{param}` is missing"),
-        param: Some(param),
-        code: "missing_field",
-    }))
 }
 
 #[derive(Default)]
 struct Reader {
     shape: RequestShape,
-    fields: Vec<Field>,
     places: Places,
     /// The segments of the last user message so far.
     last_user: Range<usize>,
@@ -173,54 +103,6 @@ struct Found {
 }
 
 impl Reader {
-    fn read(&mut self, text: &str) -> Result<(), Fault> {
-        let mut scanner = Scanner::new(text);
-        let kind = scanner.kind()?;
-        if kind != Kind::Object {
-            return Err(Fault::Field(ReadError {
-                message: format!("the body must be a JSON object, but it is {}", kind.described()),
-                param: None,
-                code: "invalid_type",
-            }));
-        }
-        scanner.object(|scanner, key| {
-            let name = key.cow();
-            let start = scanner.offset();
-            self.field(scanner, &name)?;
-            let end =
-                if scanner.offset() == start { scanner.skip()?.end } else { scanner.offset() };
-            self.fields.push(Field { name: name.into(), key: key.quoted(), value: start..end });
-            Ok::<(), Fault>(())
-        })?;
-        scanner.end()?;
-        self.refuse_duplicates()?;
-        if !self.found.model {
-            return missing("model".into());
-        }
-        if !self.found.messages {
-            return missing("messages".into());
-        }
-        for segment in &mut self.shape.segments[self.last_user.clone()] {
-            segment.role = SegmentRole::LastUser;
-        }
-        Ok(())
-    }
-
-    /// Two fields of one name mean different things to different readers: the provider might see
-    /// another model than the policy did.
-    fn refuse_duplicates(&self) -> Result<(), Fault> {
-        let mut names: Vec<&str> = self.fields.iter().map(|field| &*field.name).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(Fault::Field(ReadError {
-                message: format!("`{}` occurs twice in the body", pair[0]),
-                param: Some(pair[0].to_owned()),
-                code: "duplicate_field",
-            })),
-            None => Ok(()),
-        }
-    }
-
     /// Reads a known field; leaves an unknown one alone.
     fn field(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {
         let kind = scanner.kind()?;
@@ -447,7 +329,9 @@ impl Reader {
             }
             Ok(())
         })?;
-        let Some(role) = role else { return missing(format!("messages[{index}].role")) };
+        let Some(role) = role else {
+            return Err(ReadError::missing(format!("messages[{index}].role")).into());
+        };
         let name = role.cow();
         let segments = first_segment..self.shape.segments.len();
         self.shape.messages = self.shape.messages.saturating_add(1);
@@ -532,35 +416,6 @@ impl Reader {
                 })
             })
         })
-    }
-}
-
-fn boolean(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, Fault> {
-    let kind = scanner.kind()?;
-    match scanner.bool()? {
-        Some(yes) => Ok(yes),
-        None => wrong_type(name, "true or false", kind),
-    }
-}
-
-fn number(scanner: &mut Scanner<'_>, name: &str) -> Result<f64, Fault> {
-    let kind = scanner.kind()?;
-    match scanner.float()? {
-        Some(number) => Ok(number),
-        None => wrong_type(name, "a number", kind),
-    }
-}
-
-fn count(scanner: &mut Scanner<'_>, name: &str) -> Result<u64, Fault> {
-    let kind = scanner.kind()?;
-    match scanner.count()? {
-        Some(count) => Ok(count),
-        None if kind == Kind::Number => Err(Fault::Field(ReadError {
-            message: format!("`{name}` must not be negative"),
-            param: Some(name.to_owned()),
-            code: "invalid_value",
-        })),
-        None => wrong_type(name, "a whole number", kind),
     }
 }
 

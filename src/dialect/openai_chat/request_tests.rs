@@ -35,12 +35,12 @@ fn a_request_has_a_shape() {
     assert_eq!((shape.messages, shape.images, shape.files, shape.audio), (5, 1, 1, true));
     assert!(shape.has_system && shape.cache_control && shape.logprobs && !shape.tool_results);
     assert_eq!((shape.user.as_deref(), shape.session.as_deref()), (Some("u"), Some("s")));
-    let texts = |role| shape.texts(request.body(), role).collect::<Vec<_>>();
+    let texts = |role| shape.texts(request.object().body(), role).collect::<Vec<_>>();
     assert_eq!(texts(SegmentRole::System), ["be \"brief\""]);
     assert_eq!(texts(SegmentRole::LastUser), ["look:\n"]);
     assert_eq!(texts(SegmentRole::Other), ["first", "f", "{}", "42"]);
     assert_eq!(texts(SegmentRole::Tools), [r#"{"name":"x"}"#, r#"[{"type":"function"},{}]"#]);
-    assert_eq!(request.field("unknown"), Some(r#"{"a":[1]}"#));
+    assert_eq!(request.object().field("unknown"), Some(r#"{"a":[1]}"#));
     assert_eq!(request.system_prompt(), Some(r#""be \"brief\"""#));
 }
 

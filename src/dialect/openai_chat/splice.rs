@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
 use super::request::Request;
 use crate::dialect::edits::{
     Change, Edits, Encoded, Loss, LossKind, Param, ParamValue, PromptEdit,
 };
 use crate::dialect::json::{self, Kind};
+use crate::dialect::object::Splice;
 use crate::dialect::quirks::{MaxOutputField, Quirks};
 use crate::dialect::shape::Effort;
 
@@ -16,104 +15,46 @@ impl Request {
     /// The body with the edits made, for a provider with these quirks. What is not edited stays
     /// byte for byte as it came; without any change the result *is* the body that came.
     pub fn encode(&self, edits: &Edits, quirks: &Quirks) -> Encoded {
-        let mut splice = Splice {
-            request: self,
-            slots: vec![Slot::default(); self.fields.len()],
-            appended: Vec::new(),
-            losses: Vec::new(),
-        };
+        let mut encoding =
+            Encoding { request: self, splice: Splice::new(&self.object), losses: Vec::new() };
         if let Some(model) = edits.model.as_deref().filter(|model| *model != self.shape().model) {
-            splice.set("model", json::quote(model));
+            encoding.splice.set("model", json::quote(model));
         }
-        splice.stream(edits, quirks);
-        splice.params(edits);
-        splice.quirks(quirks);
-        splice.messages(edits, quirks);
-        let body = splice.body();
-        Encoded { body, losses: splice.losses }
+        encoding.stream(edits, quirks);
+        encoding.params(edits);
+        encoding.quirks(quirks);
+        encoding.messages(edits, quirks);
+        Encoded { body: encoding.splice.body(), losses: encoding.losses }
     }
 }
 
-/// What becomes of a top-level field.
-#[derive(Debug, Clone, Default)]
-struct Slot {
-    removed: bool,
-    key: Option<&'static str>,
-    /// Replacements within the body, in rising order, not overlapping.
-    patches: Vec<(Range<usize>, String)>,
-}
-
-struct Splice<'a> {
+struct Encoding<'a> {
     request: &'a Request,
-    slots: Vec<Slot>,
-    appended: Vec<(&'static str, String)>,
+    splice: Splice<'a>,
     losses: Vec<Loss>,
 }
 
-impl Splice<'_> {
-    fn index(&self, name: &str) -> Option<usize> {
-        self.request.fields.iter().position(|field| &*field.name == name)
-    }
-
-    /// The value of a field as it is going to be sent.
-    fn value(&self, name: &str) -> Option<&str> {
-        if let Some((_, value)) = self.appended.iter().find(|(appended, _)| *appended == name) {
-            return Some(value);
-        }
-        let index = self.index(name)?;
-        match &self.slots[index] {
-            slot if slot.removed => None,
-            slot => match slot.patches.first() {
-                Some((range, value)) if *range == self.request.fields[index].value => Some(value),
-                _ => self.request.field(name),
-            },
-        }
-    }
-
-    /// A field that is there and not null.
-    fn given(&self, name: &str) -> bool {
-        self.value(name).is_some_and(|value| value != "null")
-    }
-
-    fn set(&mut self, name: &'static str, value: String) {
-        if let Some(index) = self.index(name) {
-            let range = self.request.fields[index].value.clone();
-            self.slots[index] = Slot { patches: vec![(range, value)], ..Slot::default() };
-            return;
-        }
-        match self.appended.iter_mut().find(|(appended, _)| *appended == name) {
-            Some((_, old)) => *old = value,
-            None => self.appended.push((name, value)),
-        }
-    }
-
-    fn remove(&mut self, name: &str) {
-        if let Some(index) = self.index(name) {
-            self.slots[index].removed = true;
-        }
-        self.appended.retain(|(appended, _)| *appended != name);
-    }
-
+impl Encoding<'_> {
     fn loss(&mut self, param: Param, how: LossKind, note: String) {
-        self.losses.push(Loss { param: param.name(), how, note });
+        self.losses.push(Loss { param: param.name().into(), how, note });
     }
 
     fn stream(&mut self, edits: &Edits, quirks: &Quirks) {
         let asked = self.request.shape().stream;
         let stream = edits.stream.unwrap_or(asked);
         if stream != asked {
-            self.set("stream", stream.to_string());
+            self.splice.set("stream", stream.to_string());
         }
         if !stream {
             if asked {
-                self.remove("stream_options"); // refused where nothing is streamed
+                self.splice.remove("stream_options"); // refused where nothing is streamed
             }
         } else if quirks.usage_unasked {
-            if self.given("stream_options") {
+            if self.splice.given("stream_options") {
                 let note = "usage comes without being asked for, and the field is unknown there";
                 self.loss(Param::StreamOptions, LossKind::Emulated, note.to_owned());
             }
-            self.remove("stream_options");
+            self.splice.remove("stream_options");
         } else if edits.include_usage && !self.request.shape().include_usage {
             self.include_usage();
         }
@@ -121,18 +62,18 @@ impl Splice<'_> {
 
     fn include_usage(&mut self) {
         const ASK: &str = r#""include_usage":true"#;
-        let old = self.index("stream_options").filter(|_| self.given("stream_options"));
-        let Some(index) = old else { return self.set("stream_options", format!("{{{ASK}}}")) };
-        let whole = self.request.fields[index].value.clone();
+        let old = self.splice.index("stream_options").filter(|_| self.splice.given("stream_options"));
+        let Some(index) = old else { return self.splice.set("stream_options", format!("{{{ASK}}}")) };
+        let whole = self.request.object.fields[index].value.clone();
         let inside = whole.start + 1..whole.end - 1;
         let patch = match &self.request.places.include_usage {
             Some(value) => (value.clone(), "true".to_owned()),
-            None if self.request.body[inside.clone()].iter().all(u8::is_ascii_whitespace) => {
+            None if self.request.object.body[inside.clone()].iter().all(u8::is_ascii_whitespace) => {
                 (inside, ASK.to_owned())
             }
             None => (inside.start..inside.start, format!("{ASK},")),
         };
-        self.slots[index].patches = vec![patch];
+        self.splice.patch(index, vec![patch]);
     }
 
     fn params(&mut self, edits: &Edits) {
@@ -156,10 +97,10 @@ impl Splice<'_> {
     /// Whether the value that would be sent lies beyond the limit, above (sign 1) or below (−1).
     fn beyond(&self, param: Param, limit: &ParamValue, sign: f64) -> bool {
         let Some(limit) = rank_of(limit) else { return false };
-        let current = fields(param).iter().find(|field| self.given(field));
-        let current = current.and_then(|field| self.value(field)).and_then(rank).or_else(|| {
+        let current = fields(param).iter().find(|field| self.splice.given(field));
+        let current = current.and_then(|field| self.splice.value(field)).and_then(rank).or_else(|| {
             let effort = self.effort_place().filter(|_| param == Param::Reasoning)?;
-            rank(std::str::from_utf8(&self.request.body[effort.1]).ok()?)
+            rank(std::str::from_utf8(&self.request.object.body[effort.1]).ok()?)
         });
         // Without a value the provider's default counts; where it is not known, assume the worst.
         let default = match param {
@@ -174,40 +115,39 @@ impl Splice<'_> {
     /// The field `reasoning` and its effort, while both are going to be sent as they came.
     fn effort_place(&self) -> Option<(usize, Range<usize>)> {
         let effort = self.request.places.effort.clone()?;
-        let index = self.index("reasoning")?;
-        let slot = &self.slots[index];
-        (!slot.removed && slot.patches.is_empty()).then_some((index, effort))
+        let index = self.splice.index("reasoning")?;
+        self.splice.is_untouched(index).then_some((index, effort))
     }
 
     fn set_param(&mut self, param: Param, value: String) {
         if param == Param::Reasoning
             && let Some(effort) = self.request.places.effort.clone()
-            && let Some(index) = self.index("reasoning")
+            && let Some(index) = self.splice.index("reasoning")
         {
-            self.slots[index] = Slot { patches: vec![(effort, value.clone())], ..Slot::default() };
-            if self.given("reasoning_effort") {
-                self.set("reasoning_effort", value);
+            self.splice.patch(index, vec![(effort, value.clone())]);
+            if self.splice.given("reasoning_effort") {
+                self.splice.set("reasoning_effort", value);
             }
             return;
         }
         let names = fields(param);
-        let present = names.iter().find(|name| self.given(name)).or(names.first());
+        let present = names.iter().find(|name| self.splice.given(name)).or(names.first());
         let Some(&name) = present else { return };
         // Two names for one thing must not contradict each other.
-        names.iter().filter(|other| **other != name).for_each(|other| self.remove(other));
-        self.set(name, value);
+        names.iter().filter(|other| **other != name).for_each(|other| self.splice.remove(other));
+        self.splice.set(name, value);
     }
 
     fn remove_param(&mut self, param: Param) {
-        fields(param).iter().for_each(|name| self.remove(name));
+        fields(param).iter().for_each(|name| self.splice.remove(name));
         if param == Param::Reasoning {
-            self.remove("reasoning");
+            self.splice.remove("reasoning");
         }
     }
 
     fn quirks(&mut self, quirks: &Quirks) {
         for &param in quirks.unsupported {
-            let said = fields(param).iter().find_map(|name| self.value(name)).map(str::to_owned);
+            let said = fields(param).iter().find_map(|name| self.splice.value(name)).map(str::to_owned);
             let idle =
                 |value: &str| matches!((param, value), (_, "null" | "false") | (Param::N, "1"));
             if let Some(value) = said.filter(|value| !idle(value)) {
@@ -217,7 +157,7 @@ impl Splice<'_> {
             self.remove_param(param);
         }
         match quirks.max_output_field {
-            MaxOutputField::Either if self.index("max_completion_tokens").is_some() => {}
+            MaxOutputField::Either if self.splice.index("max_completion_tokens").is_some() => {}
             MaxOutputField::Either => {
                 self.rename(Param::MaxOutput, "max_completion_tokens", "max_tokens")
             }
@@ -232,33 +172,33 @@ impl Splice<'_> {
             self.rename(Param::Seed, "seed", "random_seed");
         }
         let limit = quirks.max_temperature.map(|hundredths| f64::from(hundredths) / 100.0);
-        let value = self.value("temperature").and_then(|value| value.parse::<f64>().ok());
+        let value = self.splice.value("temperature").and_then(|value| value.parse::<f64>().ok());
         if let (Some(limit), Some(value)) = (limit, value)
             && value > limit
         {
-            self.set("temperature", limit.to_string());
+            self.splice.set("temperature", limit.to_string());
             self.loss(Param::Temperature, LossKind::Clamped, format!("{value} to {limit}"));
         }
     }
 
     fn rename(&mut self, param: Param, from: &'static str, to: &'static str) {
-        let Some(value) = self.value(from).map(str::to_owned) else { return };
-        if self.given(to) || value == "null" {
-            return self.remove(from);
+        let Some(value) = self.splice.value(from).map(str::to_owned) else { return };
+        if self.splice.given(to) || value == "null" {
+            return self.splice.remove(from);
         }
-        self.remove(to);
-        match self.index(from) {
-            Some(index) => self.slots[index].key = Some(to),
+        self.splice.remove(to);
+        match self.splice.index(from) {
+            Some(index) => self.splice.rename(index, to),
             None => {
-                self.remove(from);
-                return self.set(to, value); // our own addition: nobody loses a name
+                self.splice.remove(from);
+                return self.splice.set(to, value); // our own addition: nobody loses a name
             }
         }
         self.loss(param, LossKind::Renamed, format!("`{from}` is sent as `{to}`"));
     }
 
     fn messages(&mut self, edits: &Edits, quirks: &Quirks) {
-        let Some(index) = self.index("messages") else { return };
+        let Some(index) = self.splice.index("messages") else { return };
         let mut patches = prompt_patches(self.request, &edits.prompt);
         if quirks.no_developer_role {
             let mut renamed = false;
@@ -280,55 +220,7 @@ impl Splice<'_> {
             }
         }
         patches.sort_by_key(|(range, _)| (range.start, range.end));
-        self.slots[index].patches = patches;
-    }
-
-    fn body(&self) -> Bytes {
-        let (request, slots) = (self.request, &self.slots);
-        let same = |slot: &Slot| !slot.removed && slot.key.is_none() && slot.patches.is_empty();
-        if self.appended.is_empty() && slots.iter().all(same) {
-            return request.body.clone();
-        }
-        let body = &request.body;
-        let added = slots.iter().flat_map(|slot| &slot.patches).map(|(_, text)| text.len());
-        let appended = self.appended.iter().map(|(name, value)| name.len() + value.len() + 4);
-        let mut out = Vec::with_capacity(body.len() + added.chain(appended).sum::<usize>() + 32);
-        let (Some(first), Some(last)) = (request.fields.first(), request.fields.last()) else {
-            return request.body.clone(); // cannot be: a request has a model
-        };
-        out.extend_from_slice(&body[..first.key.start]);
-        let mut any = false;
-        for (index, (field, slot)) in request.fields.iter().zip(slots).enumerate() {
-            if slot.removed {
-                continue;
-            }
-            if any {
-                // What stood before the field: a comma and white space.
-                out.extend_from_slice(&body[request.fields[index - 1].value.end..field.key.start]);
-            }
-            any = true;
-            match slot.key {
-                Some(key) => out.extend_from_slice(json::quote(key).as_bytes()),
-                None => out.extend_from_slice(&body[field.key.clone()]),
-            }
-            let mut at = field.key.end;
-            for (range, text) in &slot.patches {
-                out.extend_from_slice(&body[at..range.start]);
-                out.extend_from_slice(text.as_bytes());
-                at = range.end;
-            }
-            out.extend_from_slice(&body[at..field.value.end]);
-        }
-        for (name, value) in &self.appended {
-            if std::mem::replace(&mut any, true) {
-                out.push(b',');
-            }
-            out.extend_from_slice(json::quote(name).as_bytes());
-            out.push(b':');
-            out.extend_from_slice(value.as_bytes());
-        }
-        out.extend_from_slice(&body[last.value.end..]);
-        Bytes::from(out)
+        self.splice.patch(index, patches);
     }
 }
 
@@ -429,7 +321,7 @@ fn prompt_patches(request: &Request, edits: &[PromptEdit]) -> Vec<(Range<usize>,
         return patches;
     };
     let inside = content.start + 1..content.end - 1;
-    let empty = || request.body[inside.clone()].iter().all(u8::is_ascii_whitespace);
+    let empty = || request.object.body[inside.clone()].iter().all(u8::is_ascii_whitespace);
     match kind {
         Kind::String | Kind::Array if instead.is_none() && !empty() => {
             let part = |text: &str| format!(r#"{{"type":"text","text":{}}}"#, json::quote(text));

@@ -1,0 +1,255 @@
+//! How one request reaches one provider: in which dialect it is sent, what it loses on the way, and
+//! how the answer comes back in the client's own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::answer::Answer;
+use super::client_error::ClientError;
+use super::conversation::Conversation;
+use super::edits::{Edits, Encoded};
+use super::error::UpstreamError;
+use super::framing::Wire;
+use super::quirks::Quirks;
+use super::request::Request;
+use super::sink::Writer;
+use super::stream::Stream;
+use super::{Dialect, openai_chat};
+use crate::error_class::ErrorClass;
+
+/// The provider's side of a dialect.
+pub trait ProviderSide: Sync {
+    /// Writes a request, and lists what it cannot say.
+    ///
+    /// # Errors
+    /// When the dialect has no way to say what the request is about.
+    fn encode(&self, conversation: &Conversation<'_>, quirks: &Quirks)
+    -> Result<Encoded, Inexpressible>;
+
+    /// Reads a whole answer.
+    ///
+    /// # Errors
+    /// When it is none, or is an error under a good status.
+    fn read(&self, body: &[u8], quirks: &Quirks) -> Result<Answer, UpstreamError>;
+
+    /// Reads a stream.
+    fn stream(&self, quirks: &Quirks) -> Stream;
+
+    /// How its streams are framed.
+    fn wire(&self) -> Wire {
+        Wire::Sse
+    }
+}
+
+/// The client's side of a dialect.
+pub trait ClientSide: Sync {
+    /// Writes a whole answer.
+    fn write(&self, answer: &Answer, context: &Context) -> Vec<u8>;
+
+    /// Writes a stream.
+    fn writer(&self, context: &Context) -> Box<dyn Writer>;
+
+    /// Writes an error.
+    fn error(&self, error: &ClientError<'_>) -> Bytes;
+
+    /// Writes the event that ends a broken stream.
+    fn error_event(&self, error: &ClientError<'_>) -> Bytes;
+
+    /// What ends a stream that goes on as it came, where its provider sent no mark of its own.
+    fn end_mark(&self) -> &'static [u8] {
+        b""
+    }
+}
+
+/// What an answer's writer has to know of the request.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The request's id: the answer's too, where its provider gave it none.
+    pub id: String,
+    /// The model's name, where its provider says none.
+    pub model: String,
+    /// When the answer began, in seconds since 1970.
+    pub created: i64,
+    /// The request as it was read.
+    pub request: Arc<Request>,
+}
+
+/// A request that a dialect has no words for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Inexpressible {
+    /// What cannot be said there, and why.
+    pub what: String,
+}
+
+impl Inexpressible {
+    /// With these words.
+    pub fn new(what: impl Into<String>) -> Inexpressible {
+        Inexpressible { what: what.into() }
+    }
+}
+
+impl From<Inexpressible> for UpstreamError {
+    fn from(error: Inexpressible) -> UpstreamError {
+        UpstreamError {
+            class: ErrorClass::Unsupported,
+            status: 400,
+            ..UpstreamError::invalid("unsupported", error.what)
+        }
+    }
+}
+
+/// The provider's side of a dialect that carries conversations.
+fn provider(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
+    Some(match dialect {
+        Dialect::OpenAiChat => &openai_chat::Chat,
+        _ => return None,
+    })
+}
+
+/// The client's side of a dialect; OpenAI's chat for those that no client speaks.
+pub(super) fn client(dialect: Dialect) -> &'static dyn ClientSide {
+    match dialect {
+        _ => &openai_chat::Chat,
+    }
+}
+
+/// The way of a request to one provider and of the answer back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    client: Dialect,
+    provider: Dialect,
+}
+
+impl Passage {
+    /// The way to a provider that speaks these dialects, its favourite first: the client's own where
+    /// that is among them. Nothing where none of them carries such requests.
+    pub fn of(client: Dialect, spoken: &[Dialect]) -> Option<Passage> {
+        if spoken.contains(&client) {
+            return Some(Passage { client, provider: client });
+        }
+        if !client.converses() {
+            return None;
+        }
+        let fit = spoken.iter().copied().find(|dialect| provider(*dialect).is_some())?;
+        Some(Passage { client, provider: fit })
+    }
+
+    /// The dialect that the provider is spoken to in.
+    pub fn dialect(&self) -> Dialect {
+        self.provider
+    }
+
+    /// Whether the bytes go through as they are.
+    pub fn is_direct(&self) -> bool {
+        self.client == self.provider
+    }
+
+    /// How the provider frames its streams.
+    pub fn wire(&self) -> Wire {
+        provider(self.provider).map_or(Wire::Sse, |side| side.wire())
+    }
+
+    /// The request's body for the provider.
+    ///
+    /// # Errors
+    /// When the provider's dialect has no way to say it.
+    pub fn encode(
+        &self,
+        request: &Request,
+        edits: &Edits,
+        quirks: &Quirks,
+    ) -> Result<Encoded, Inexpressible> {
+        if self.is_direct() {
+            return Ok(request.encode(edits, quirks));
+        }
+        let mut conversation = request.decode()?;
+        conversation.apply(edits);
+        self.side()?.encode(&conversation, quirks)
+    }
+
+    fn side(&self) -> Result<&'static dyn ProviderSide, Inexpressible> {
+        provider(self.provider)
+            .ok_or_else(|| Inexpressible::new(format!("{} carries no conversations", self.provider)))
+    }
+
+    /// Reads a whole answer, and writes it for the client.
+    ///
+    /// # Errors
+    /// When it is none, or is an error under a good status.
+    pub fn read(
+        &self,
+        body: Bytes,
+        quirks: &Quirks,
+        context: &Context,
+    ) -> Result<(Answer, Bytes), UpstreamError> {
+        let answer = self.side()?.read(&body, quirks)?;
+        if let Some(error) = &answer.error {
+            return Err(error.clone());
+        }
+        let body = match self.is_direct() {
+            true => body,
+            false => Bytes::from(client(self.client).write(&answer, context)),
+        };
+        Ok((answer, body))
+    }
+
+    /// Reads a stream, and translates it for the client.
+    ///
+    /// # Errors
+    /// Where the provider's dialect has none.
+    pub fn stream(&self, quirks: &Quirks, context: &Context) -> Result<Stream, UpstreamError> {
+        let stream = self.side()?.stream(quirks);
+        Ok(match self.is_direct() {
+            true => stream,
+            false => stream.translated(client(self.client).writer(context)),
+        })
+    }
+}
+
+/// The pieces of a stream that says what this whole answer in the client's dialect says: for answers
+/// that were kept, and for providers that answer a wish for a stream with a whole answer.
+///
+/// # Errors
+/// When the body is no answer.
+pub fn replay(dialect: Dialect, body: &[u8], context: &Context) -> Result<Vec<Bytes>, UpstreamError> {
+    let broken = |what: String| UpstreamError::invalid("invalid_json", what);
+    if dialect == Dialect::OpenAiChat {
+        let wants_usage = context.request.shape().include_usage;
+        return openai_chat::assemble::replay(body, wants_usage)
+            .map_err(|error| broken(format!("the answer cannot be read: {error}")));
+    }
+    let side = provider(dialect).ok_or_else(|| broken(format!("{dialect} has no streams")))?;
+    let answer = side.read(body, &Quirks::NONE)?;
+    let mut out = Vec::with_capacity(body.len() * 2);
+    answer.replay(&mut *client(dialect).writer(context), &mut out);
+    Ok(vec![Bytes::from(out)])
+}
+
+/// A stream in the client's own dialect that goes on as it comes.
+///
+/// # Errors
+/// Where the dialect has none.
+pub fn untranslated(dialect: Dialect, quirks: &Quirks) -> Result<Stream, UpstreamError> {
+    let side = provider(dialect)
+        .ok_or_else(|| Inexpressible::new(format!("{dialect} has no streams")))?;
+    Ok(side.stream(quirks))
+}
+
+/// A whole answer in the client's dialect, of what a stream came to.
+pub fn whole(dialect: Dialect, answer: &Answer, context: &Context) -> Bytes {
+    Bytes::from(client(dialect).write(answer, context))
+}
+
+/// What ends a stream of this dialect that goes on as it came.
+pub fn end_mark(dialect: Dialect) -> &'static [u8] {
+    client(dialect).end_mark()
+}
+
+impl Dialect {
+    /// Whether its requests are conversations; embeddings are none.
+    pub const fn converses(self) -> bool {
+        !matches!(self, Dialect::OpenAiEmbeddings | Dialect::GeminiEmbed | Dialect::CohereEmbed)
+    }
+}
