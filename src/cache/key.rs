@@ -135,7 +135,8 @@ mod tests {
     use bytes::Bytes;
 
     fn key(body: &str, tenant: &str, parts: Option<&[&str]>) -> CacheKey {
-        let request = openai_chat::Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap().into();
+        let request =
+            openai_chat::Request::read(Bytes::copy_from_slice(body.as_bytes())).unwrap().into();
         let settings = Settings::default();
         let tenant = TenantId::new(tenant);
         let scope =

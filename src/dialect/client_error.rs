@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Dialect;
-use super::passage::client;
+use super::passage::client_side;
 
 /// An error for a client, whatever it speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +23,11 @@ pub struct ClientError<'a> {
 impl ClientError<'_> {
     /// The body of an answer.
     pub fn body(&self, dialect: Dialect) -> Bytes {
-        client(dialect).error(self)
+        client_side(dialect).error(self)
     }
 
     /// The event that ends a broken stream. No mark of a good end may follow it.
     pub fn event(&self, dialect: Dialect) -> Bytes {
-        client(dialect).error_event(self)
+        client_side(dialect).error_event(self)
     }
 }

@@ -212,8 +212,12 @@ pub struct Reasoning<'a> {
 /// What share of the thinking each effort stands for, in tokens: the budgets Google documents for
 /// its own OpenAI-compatible endpoint
 /// (<https://ai.google.dev/gemini-api/docs/openai#thinking>).
-const BUDGETS: [(Effort, u64); 4] =
-    [(Effort::Minimal, 1_024), (Effort::Low, 1_024), (Effort::Medium, 8_192), (Effort::High, 24_576)];
+const BUDGETS: [(Effort, u64); 4] = [
+    (Effort::Minimal, 1_024),
+    (Effort::Low, 1_024),
+    (Effort::Medium, 8_192),
+    (Effort::High, 24_576),
+];
 
 impl Reasoning<'_> {
     /// Whether nothing is said about thinking.
@@ -356,7 +360,11 @@ impl<'a> Conversation<'a> {
             Change::Remove => return self.reasoning = Reasoning::default(),
             Change::Replace(ParamValue::Text(word)) => {
                 let effort = Some(Cow::Owned(word.to_string()));
-                self.reasoning = Reasoning { effort, summary: self.reasoning.summary.take(), ..Reasoning::default() };
+                self.reasoning = Reasoning {
+                    effort,
+                    summary: self.reasoning.summary.take(),
+                    ..Reasoning::default()
+                };
                 return;
             }
             Change::AtMost(ParamValue::Text(word)) => (word, true),
@@ -416,10 +424,12 @@ impl<'a> Conversation<'a> {
     /// dialects want the tool.
     pub fn tool_of_call(&self, id: &str) -> Option<&str> {
         let parts = self.messages.iter().rev().flat_map(|message| &message.parts);
-        parts.filter_map(|part| match &part.body {
-            Body::Call(call) if call.id == id => Some(&*call.name),
-            _ => None,
-        }).next()
+        parts
+            .filter_map(|part| match &part.body {
+                Body::Call(call) if call.id == id => Some(&*call.name),
+                _ => None,
+            })
+            .next()
     }
 }
 
@@ -448,7 +458,8 @@ fn float(to: &mut Option<f64>, change: &Change, default: f64) {
 
 /// Without a value and a default the limit itself is taken.
 fn whole(to: &mut Option<u64>, change: &Change, default: Option<u64>) {
-    let int = |value: &ParamValue| number(value).filter(|value| *value >= 0.0).map(|value| value as u64);
+    let int =
+        |value: &ParamValue| number(value).filter(|value| *value >= 0.0).map(|value| value as u64);
     let now = to.or(default);
     match change {
         Change::Remove => *to = None,

@@ -292,8 +292,12 @@ mod tests {
             let expected =
                 [("{\"a\":1}", true), ("", true), ("{\"b\":\"x\\n\"}", true), ("{\"c", false)];
             assert_eq!(lines, expected.map(|(text, whole)| (text.to_owned(), whole)));
-            let array = data(Wire::Array, br#"[{"a":"]}\""},
-                {"b":[1,{}]}] "#, size);
+            let array = data(
+                Wire::Array,
+                br#"[{"a":"]}\""},
+                {"b":[1,{}]}] "#,
+                size,
+            );
             let expected = [(r#"{"a":"]}\""}"#, true), (r#"{"b":[1,{}]}"#, true)];
             assert_eq!(array, expected.map(|(text, whole)| (text.to_owned(), whole)));
         }

@@ -193,7 +193,8 @@ impl<'a> Signature<'a> {
     /// dialect that [`Signature::written`] wrapped.
     pub fn read(dialect: Dialect, value: Text<'a>) -> Signature<'a> {
         let wrapped = value.strip_prefix(FOREIGN).and_then(|rest| rest.split_once(':'));
-        match wrapped.and_then(|(name, value)| Some((Dialect::from_name(name)?, value.to_owned()))) {
+        match wrapped.and_then(|(name, value)| Some((Dialect::from_name(name)?, value.to_owned())))
+        {
             Some((signer, value)) => Signature { dialect: signer, value: Cow::Owned(value) },
             None => Signature { dialect, value },
         }
@@ -360,9 +361,7 @@ impl Media<'_> {
                 Source::Base64 { mime, data } => {
                     Source::Base64 { mime: owned(mime), data: owned(data) }
                 }
-                Source::Url { url, mime } => {
-                    Source::Url { url: owned(url), mime: mime.map(owned) }
-                }
+                Source::Url { url, mime } => Source::Url { url: owned(url), mime: mime.map(owned) },
                 Source::File { id, dialect } => Source::File { id: owned(id), dialect },
                 Source::Text(text) => Source::Text(owned(text)),
             },
@@ -509,10 +508,7 @@ mod tests {
     fn data_addresses_are_taken_apart_and_put_together() {
         let url = "data:image/png;base64,AAAA";
         let media = Media::of_url(MediaKind::Image, url.into());
-        assert_eq!(
-            media.source,
-            Source::Base64 { mime: "image/png".into(), data: "AAAA".into() }
-        );
+        assert_eq!(media.source, Source::Base64 { mime: "image/png".into(), data: "AAAA".into() });
         assert_eq!(media.url().unwrap(), url);
         let plain = Media::of_url(MediaKind::Image, "https://x.test/a.JPG?b=c".into());
         assert_eq!(plain.mime(), Some("image/jpeg"));

@@ -24,8 +24,11 @@ pub trait ProviderSide: Sync {
     ///
     /// # Errors
     /// When the dialect has no way to say what the request is about.
-    fn encode(&self, conversation: &Conversation<'_>, quirks: &Quirks)
-    -> Result<Encoded, Inexpressible>;
+    fn encode(
+        &self,
+        conversation: &Conversation<'_>,
+        quirks: &Quirks,
+    ) -> Result<Encoded, Inexpressible>;
 
     /// Reads a whole answer.
     ///
@@ -101,7 +104,7 @@ impl From<Inexpressible> for UpstreamError {
 }
 
 /// The provider's side of a dialect that carries conversations.
-fn provider(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
+pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
     Some(match dialect {
         Dialect::OpenAiChat => &openai_chat::Chat,
         _ => return None,
@@ -109,7 +112,7 @@ fn provider(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
 }
 
 /// The client's side of a dialect; OpenAI's chat for those that no client speaks.
-pub(super) fn client(dialect: Dialect) -> &'static dyn ClientSide {
+pub fn client_side(dialect: Dialect) -> &'static dyn ClientSide {
     match dialect {
         _ => &openai_chat::Chat,
     }
@@ -132,7 +135,7 @@ impl Passage {
         if !client.converses() {
             return None;
         }
-        let fit = spoken.iter().copied().find(|dialect| provider(*dialect).is_some())?;
+        let fit = spoken.iter().copied().find(|dialect| provider_side(*dialect).is_some())?;
         Some(Passage { client, provider: fit })
     }
 
@@ -148,7 +151,7 @@ impl Passage {
 
     /// How the provider frames its streams.
     pub fn wire(&self) -> Wire {
-        provider(self.provider).map_or(Wire::Sse, |side| side.wire())
+        provider_side(self.provider).map_or(Wire::Sse, |side| side.wire())
     }
 
     /// The request's body for the provider.
@@ -170,8 +173,9 @@ impl Passage {
     }
 
     fn side(&self) -> Result<&'static dyn ProviderSide, Inexpressible> {
-        provider(self.provider)
-            .ok_or_else(|| Inexpressible::new(format!("{} carries no conversations", self.provider)))
+        provider_side(self.provider).ok_or_else(|| {
+            Inexpressible::new(format!("{} carries no conversations", self.provider))
+        })
     }
 
     /// Reads a whole answer, and writes it for the client.
@@ -190,7 +194,7 @@ impl Passage {
         }
         let body = match self.is_direct() {
             true => body,
-            false => Bytes::from(client(self.client).write(&answer, context)),
+            false => Bytes::from(client_side(self.client).write(&answer, context)),
         };
         Ok((answer, body))
     }
@@ -203,7 +207,7 @@ impl Passage {
         let stream = self.side()?.stream(quirks);
         Ok(match self.is_direct() {
             true => stream,
-            false => stream.translated(client(self.client).writer(context)),
+            false => stream.translated(client_side(self.client).writer(context)),
         })
     }
 }
@@ -213,17 +217,21 @@ impl Passage {
 ///
 /// # Errors
 /// When the body is no answer.
-pub fn replay(dialect: Dialect, body: &[u8], context: &Context) -> Result<Vec<Bytes>, UpstreamError> {
+pub fn replay(
+    dialect: Dialect,
+    body: &[u8],
+    context: &Context,
+) -> Result<Vec<Bytes>, UpstreamError> {
     let broken = |what: String| UpstreamError::invalid("invalid_json", what);
     if dialect == Dialect::OpenAiChat {
         let wants_usage = context.request.shape().include_usage;
         return openai_chat::assemble::replay(body, wants_usage)
             .map_err(|error| broken(format!("the answer cannot be read: {error}")));
     }
-    let side = provider(dialect).ok_or_else(|| broken(format!("{dialect} has no streams")))?;
+    let side = provider_side(dialect).ok_or_else(|| broken(format!("{dialect} has no streams")))?;
     let answer = side.read(body, &Quirks::NONE)?;
     let mut out = Vec::with_capacity(body.len() * 2);
-    answer.replay(&mut *client(dialect).writer(context), &mut out);
+    answer.replay(&mut *client_side(dialect).writer(context), &mut out);
     Ok(vec![Bytes::from(out)])
 }
 
@@ -232,19 +240,19 @@ pub fn replay(dialect: Dialect, body: &[u8], context: &Context) -> Result<Vec<By
 /// # Errors
 /// Where the dialect has none.
 pub fn untranslated(dialect: Dialect, quirks: &Quirks) -> Result<Stream, UpstreamError> {
-    let side = provider(dialect)
+    let side = provider_side(dialect)
         .ok_or_else(|| Inexpressible::new(format!("{dialect} has no streams")))?;
     Ok(side.stream(quirks))
 }
 
 /// A whole answer in the client's dialect, of what a stream came to.
 pub fn whole(dialect: Dialect, answer: &Answer, context: &Context) -> Bytes {
-    Bytes::from(client(dialect).write(answer, context))
+    Bytes::from(client_side(dialect).write(answer, context))
 }
 
 /// What ends a stream of this dialect that goes on as it came.
 pub fn end_mark(dialect: Dialect) -> &'static [u8] {
-    client(dialect).end_mark()
+    client_side(dialect).end_mark()
 }
 
 impl Dialect {

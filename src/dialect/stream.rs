@@ -17,7 +17,8 @@ pub trait Decoder: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// When it cannot be read, or says that the provider failed.
-    fn event(&mut self, name: &str, data: &str, sink: &mut Sink<'_>) -> Result<Mark, UpstreamError>;
+    fn event(&mut self, name: &str, data: &str, sink: &mut Sink<'_>)
+    -> Result<Mark, UpstreamError>;
 
     /// Whether the end was seen that marks complete streams.
     fn is_complete(&self, answer: &Answer) -> bool;

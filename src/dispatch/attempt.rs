@@ -288,12 +288,7 @@ impl Attempt<'_> {
             }
     }
 
-    fn forward(
-        &self,
-        held: Vec<Event>,
-        machine: Stream,
-        tail: Option<Tail>,
-    ) -> Box<Forward> {
+    fn forward(&self, held: Vec<Event>, machine: Stream, tail: Option<Tail>) -> Box<Forward> {
         Box::new(Forward::new(held, machine, tail, self.strip_logprobs, self.context()))
     }
 }

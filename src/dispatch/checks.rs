@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::Request;
+use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::shape::{Format, ToolChoice};
 
 /// What the costlier checks found.
@@ -72,7 +72,8 @@ pub fn judge(request: &Request, answer: &Answer) -> Verdicts {
             Err(_) => verdicts.invalid_json = true,
             Ok(instance) => {
                 let schema = request.answer_schema().as_deref().and_then(json);
-                verdicts.schema_violation = schema.is_some_and(|schema| !satisfies(&schema, &instance));
+                verdicts.schema_violation =
+                    schema.is_some_and(|schema| !satisfies(&schema, &instance));
             }
         }
     }

@@ -19,9 +19,7 @@ use crate::catalog::{Pieces, cost, model::Prices};
 use crate::dialect::object::without_logprobs;
 use crate::dialect::openai_chat::assemble::Assembler;
 use crate::dialect::passage::{self, Context};
-use crate::dialect::{
-    Answer, ClientError, Dialect, Event, EventKind, Stream, UpstreamError,
-};
+use crate::dialect::{Answer, ClientError, Dialect, Event, EventKind, Stream, UpstreamError};
 use crate::error_class::ErrorClass;
 use crate::facts::RequestFacts;
 use crate::provider::Response;

@@ -94,8 +94,7 @@ pub async fn decide_request(
     let world = gateway.world.load_full();
     let caller = authenticate(&world, id, &headers)?;
     let body = read_body(id, &headers, body, gateway.body_limit).await?;
-    let request =
-        openai_chat::Request::read(body).map_err(|error| ApiError::of_read(id, error))?;
+    let request = openai_chat::Request::read(body).map_err(|error| ApiError::of_read(id, error))?;
     let request = Arc::new(Request::from(request));
 
     let program = program_for(&world, id, &request.shape().model)?;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use candidates::{Needs, Ordered};
 pub use candidates::output_limit;
+use candidates::{Needs, Ordered};
 
 use super::cond::Operand;
 use super::models::duration;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -9,6 +11,10 @@ use serde_json::Value;
 pub struct Exchange {
     pub id: String,
     pub provider: String,
+    /// Which wire format, as the recordings name it.
+    pub api: String,
+    /// The path of the request's URL, with its query; empty where it was not recorded.
+    pub path: String,
     pub request: Option<Value>,
     pub status: u16,
     pub headers: HeaderMap,
@@ -18,6 +24,13 @@ pub struct Exchange {
 pub enum Body {
     Json(Value),
     Sse(String),
+    /// One JSON value a line.
+    Lines(String),
+    /// AWS event-stream frames, and what they hold: `[{"event", "data"}]`.
+    Frames {
+        bytes: Vec<u8>,
+        events: Value,
+    },
 }
 
 /// The exchanges of these wire formats; nothing where there are no recordings on this machine.
@@ -56,12 +69,19 @@ fn exchange(root: &std::path::Path, row: &Value) -> Exchange {
     Exchange {
         id: it["id"].as_str().unwrap().to_owned(),
         provider: it["provider"].as_str().unwrap().to_owned(),
+        api: it["api"].as_str().unwrap().to_owned(),
+        path: it["request"]["url_path"].as_str().unwrap_or_default().to_owned(),
         request: Some(it["request"]["body"].clone()).filter(Value::is_object),
         status: u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
         headers,
         body: match response["kind"].as_str().unwrap() {
             "json" => Body::Json(body.clone()),
             "sse" => Body::Sse(body.as_str().unwrap().to_owned()),
+            "ndjson" => Body::Lines(body.as_str().unwrap().to_owned()),
+            "aws-eventstream" => Body::Frames {
+                bytes: BASE64.decode(body.as_str().unwrap()).unwrap(),
+                events: response["events"].clone(),
+            },
             kind => panic!("{}: a {kind} body", it["id"]),
         },
     }

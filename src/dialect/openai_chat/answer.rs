@@ -175,12 +175,7 @@ impl Reader {
         Ok(())
     }
 
-    fn message(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        choice: u32,
-        sink: &mut Sink<'_>,
-    ) -> Outcome {
+    fn message(&mut self, scanner: &mut Scanner<'_>, choice: u32, sink: &mut Sink<'_>) -> Outcome {
         // `reasoning_content` and `reasoning` may both be there and say the same. Thinking comes
         // before what is said, wherever its field stands.
         let (mut thought, mut details) = (None, None);
@@ -241,7 +236,9 @@ impl Reader {
         let at = match parts.iter().rposition(thinking) {
             Some(at) => at,
             // Encrypted thinking alone.
-            None => sink.part(choice, Part::new(Body::Thinking { text: "".into(), redacted: true }))?,
+            None => {
+                sink.part(choice, Part::new(Body::Thinking { text: "".into(), redacted: true }))?
+            }
         };
         let value = json.to_owned().into();
         sink.sign(choice, at, Signature { dialect: Dialect::OpenAiChat, value });

@@ -53,7 +53,9 @@ fn message(w: &mut JsonOut<'_>, choice: &Choice) {
     }
     let thoughts = || {
         let parts = choice.parts.iter().enumerate();
-        parts.filter(|(_, part)| matches!(part.body, Body::Thinking { .. }) && part.signature.is_some())
+        parts.filter(|(_, part)| {
+            matches!(part.body, Body::Thinking { .. }) && part.signature.is_some()
+        })
     };
     if thoughts().next().is_some() {
         w.field_array("reasoning_details", |w| {
@@ -87,10 +89,12 @@ fn message(w: &mut JsonOut<'_>, choice: &Choice) {
 
 /// Images and sound that the model made.
 fn media(w: &mut JsonOut<'_>, parts: &[Part<'_>]) {
-    let all = || parts.iter().filter_map(|part| match &part.body {
-        Body::Media(media) => Some(media),
-        _ => None,
-    });
+    let all = || {
+        parts.iter().filter_map(|part| match &part.body {
+            Body::Media(media) => Some(media),
+            _ => None,
+        })
+    };
     let is_sound = |media: &&Media<'_>| media.kind == crate::dialect::part::MediaKind::Audio;
     if all().any(|media| !is_sound(&media)) {
         w.field_array("images", |w| {
@@ -146,7 +150,8 @@ fn call(w: &mut JsonOut<'_>, part: &Part<'_>, index: Option<usize>) {
         None if call.free_form => &call.arguments,
         None => arguments(&call.arguments),
     };
-    let (kind, field) = if call.free_form { ("custom", "input") } else { ("function", "arguments") };
+    let (kind, field) =
+        if call.free_form { ("custom", "input") } else { ("function", "arguments") };
     w.field_str("type", kind);
     w.field_object(kind, |w| {
         w.field_str("name", &call.name);
@@ -321,7 +326,9 @@ impl Writer for Chunks {
                     body => {
                         if !part.main_text().is_empty() {
                             let name = text_field(body);
-                            self.choice(answer, out, choice, |w| w.field_str(name, part.main_text()));
+                            self.choice(answer, out, choice, |w| {
+                                w.field_str(name, part.main_text())
+                            });
                         }
                         if part.signature.is_some() {
                             self.delta(answer, Delta::Signature { choice, at }, out);
@@ -343,8 +350,11 @@ impl Writer for Chunks {
                 let Some(part) = part_of(choice, at) else { return };
                 match &part.body {
                     Body::Call(it) => self.choice(answer, out, choice, |w| {
-                        let (kind, field) =
-                            if it.free_form { ("custom", "input") } else { ("function", "arguments") };
+                        let (kind, field) = if it.free_form {
+                            ("custom", "input")
+                        } else {
+                            ("function", "arguments")
+                        };
                         w.field_array("tool_calls", |w| {
                             w.object(|w| {
                                 w.field_int("index", number(choice, at) as u64);
@@ -421,9 +431,14 @@ impl Writer for Chunks {
             self.chunk(answer, out, choices, |_| {});
         }
         if self.wants_usage {
-            self.chunk(answer, out, |_| {}, |w| {
-                w.field_object("usage", |w| usage(w, &answer.usage));
-            });
+            self.chunk(
+                answer,
+                out,
+                |_| {},
+                |w| {
+                    w.field_object("usage", |w| usage(w, &answer.usage));
+                },
+            );
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }

@@ -22,8 +22,7 @@ fn reads_what_providers_make_of_a_message() {
     assert_eq!(it.choices.iter().map(|choice| choice.index).collect::<Vec<_>>(), [0, 1]);
     let first = it.primary().unwrap();
     assert_eq!((&*first.text(), &*first.reasoning(), first.finish), ("ab", "hm", None));
-    let calls: Vec<_> =
-        first.tool_calls().map(|call| (&*call.name, &*call.arguments)).collect();
+    let calls: Vec<_> = first.tool_calls().map(|call| (&*call.name, &*call.arguments)).collect();
     assert_eq!(calls, [("f", r#"{"a": 1}"#), ("g", "raw"), ("h", "{}")]);
     assert_eq!((first.logprobs.mean(), first.logprobs.min()), (Some(-2.0), Some(-3.0)));
     assert_eq!(it.usage_source, UsageSource::None);
@@ -65,9 +64,7 @@ fn pieces_of_calls_find_their_call() {
             assert!(reader.body(&chunk, &mut Sink::new(&mut it)).is_ok());
         }
         let calls = it.choices[0].tool_calls();
-        calls
-            .map(|call| format!("{}:{}{}", call.id, call.name, call.arguments))
-            .collect::<Vec<_>>()
+        calls.map(|call| format!("{}:{}{}", call.id, call.name, call.arguments)).collect::<Vec<_>>()
     };
     let start = r#"{"index":0,"id":"a","function":{"name":"f","arguments":""}}"#;
     let more = r#"{"index":0,"function":{"arguments":"{}"}}"#;

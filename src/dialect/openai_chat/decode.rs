@@ -31,9 +31,8 @@ impl Request {
         let object = self.object();
         for name in object.names() {
             let Some(json) = object.field(name).filter(|json| *json != "null") else { continue };
-            field(&mut conversation, name, json).map_err(|error| {
-                Inexpressible::new(format!("`{name}` cannot be read: {error}"))
-            })?;
+            field(&mut conversation, name, json)
+                .map_err(|error| Inexpressible::new(format!("`{name}` cannot be read: {error}")))?;
         }
         Ok(conversation)
     }
@@ -47,7 +46,8 @@ fn field<'a>(to: &mut Conversation<'a>, name: &'a str, json: &'a str) -> Read<()
     match name {
         "model" => to.model = scanner.text()?.unwrap_or_default(),
         "messages" if kind == Kind::Array => {
-            scanner.array(|scanner, _| Ok::<(), JsonError>(to.messages.extend(message(scanner)?)))?;
+            scanner
+                .array(|scanner, _| Ok::<(), JsonError>(to.messages.extend(message(scanner)?)))?;
         }
         // The newer name counts where both are there.
         "max_completion_tokens" => sampling.max_output = scanner.count()?.map(Tokens),
@@ -136,16 +136,18 @@ fn format<'a>(scanner: &mut Scanner<'a>) -> Read<Format<'a>> {
     scanner.object(|scanner, key| {
         match key.raw {
             "type" => kind = scanner.text()?,
-            "json_schema" if scanner.kind()? == Kind::Object => scanner.object(|scanner, key| {
-                match key.raw {
-                    "name" => name = scanner.text()?,
-                    "description" => description = scanner.text()?,
-                    "strict" => strict = scanner.bool()?,
-                    "schema" => schema = Some(Cow::Borrowed(scanner.raw()?)),
-                    _ => {}
-                }
-                Ok::<(), JsonError>(())
-            })?,
+            "json_schema" if scanner.kind()? == Kind::Object => {
+                scanner.object(|scanner, key| {
+                    match key.raw {
+                        "name" => name = scanner.text()?,
+                        "description" => description = scanner.text()?,
+                        "strict" => strict = scanner.bool()?,
+                        "schema" => schema = Some(Cow::Borrowed(scanner.raw()?)),
+                        _ => {}
+                    }
+                    Ok::<(), JsonError>(())
+                })?
+            }
             // Some take the schema beside the type.
             "schema" => schema = Some(Cow::Borrowed(scanner.raw()?)),
             _ => {}
@@ -319,7 +321,9 @@ fn message<'a>(scanner: &mut Scanner<'a>) -> Read<Option<Message<'a>>> {
             ("audio", Kind::Object) => draft.sound = spoken(scanner)?,
             ("annotations", Kind::Array) => scanner.array(|scanner, _| {
                 let found = citation(scanner)?;
-                if let Some(Part { body: Body::Text { citations, .. }, .. }) = draft.content.last_mut() {
+                if let Some(Part { body: Body::Text { citations, .. }, .. }) =
+                    draft.content.last_mut()
+                {
                     citations.extend(found);
                 }
                 Ok::<(), JsonError>(())

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::dialect::Dialect;
-use crate::dialect::conversation::{Conversation, Format, Function, Message, Role, Tool, ToolChoice};
+use crate::dialect::conversation::{
+    Conversation, Format, Function, Message, Role, Tool, ToolChoice,
+};
 use crate::dialect::edits::{Encoded, Loss, LossKind, Param};
 use crate::dialect::part::{Body, CacheMark, Media, MediaKind, Part, Source, ToolResult, joined};
 use crate::dialect::passage::Inexpressible;
@@ -36,7 +38,12 @@ struct Encoder<'c> {
 }
 
 impl Encoder<'_> {
-    fn lose(&mut self, param: impl Into<Cow<'static, str>>, how: LossKind, note: impl Into<String>) {
+    fn lose(
+        &mut self,
+        param: impl Into<Cow<'static, str>>,
+        how: LossKind,
+        note: impl Into<String>,
+    ) {
         let loss = Loss { param: param.into(), how, note: note.into() };
         if !self.losses.contains(&loss) {
             self.losses.push(loss);
@@ -55,7 +62,9 @@ impl Encoder<'_> {
     fn request(&mut self, w: &mut JsonOut<'_>) {
         let it = self.conversation;
         w.field_str("model", &it.model);
-        w.field_array("messages", |w| it.messages.iter().for_each(|message| self.message(w, message)));
+        w.field_array("messages", |w| {
+            it.messages.iter().for_each(|message| self.message(w, message))
+        });
         if it.stream {
             w.field_bool("stream", true);
             if !self.quirks.usage_unasked {
@@ -263,7 +272,9 @@ impl Encoder<'_> {
             if result.has_media() {
                 let note = "images of a tool's result are sent in a message of their own";
                 self.lose("tool_result.media", LossKind::Emulated, note);
-                rest.extend(result.parts.iter().filter(|part| !matches!(part.body, Body::Text { .. })));
+                rest.extend(
+                    result.parts.iter().filter(|part| !matches!(part.body, Body::Text { .. })),
+                );
             }
         }
         if !rest.is_empty() {
@@ -293,10 +304,12 @@ impl Encoder<'_> {
             _ => None,
         });
         let text = joined(texts);
-        let calls = || parts.iter().filter_map(|part| match &part.body {
-            Body::Call(call) => Some((call, &part.signature)),
-            _ => None,
-        });
+        let calls = || {
+            parts.iter().filter_map(|part| match &part.body {
+                Body::Call(call) => Some((call, &part.signature)),
+                _ => None,
+            })
+        };
         let has_calls = calls().next().is_some();
         if text.is_empty() && has_calls {
             w.field_null("content");
@@ -321,12 +334,14 @@ impl Encoder<'_> {
                                 w.field_str("arguments", arguments(&call.arguments));
                             });
                         }
-                        let google = signature.as_ref().and_then(|signature| {
-                            signature.for_signer(Dialect::GeminiGenerate)
-                        });
+                        let google = signature
+                            .as_ref()
+                            .and_then(|signature| signature.for_signer(Dialect::GeminiGenerate));
                         if let Some(value) = google.filter(|_| self.quirks.google_signatures) {
                             w.field_object("extra_content", |w| {
-                                w.field_object("google", |w| w.field_str("thought_signature", value));
+                                w.field_object("google", |w| {
+                                    w.field_str("thought_signature", value)
+                                });
                             });
                         }
                     });
@@ -352,13 +367,16 @@ impl Encoder<'_> {
                         None => {}
                     }
                 }
-                Body::Media(Media { kind: MediaKind::Audio, source: Source::File { id, dialect }, .. })
-                    if *dialect == Dialect::OpenAiChat =>
-                {
+                Body::Media(Media {
+                    kind: MediaKind::Audio,
+                    source: Source::File { id, dialect },
+                    ..
+                }) if *dialect == Dialect::OpenAiChat => {
                     w.field_object("audio", |w| w.field_str("id", id));
                 }
                 Body::Media(media) => {
-                    let note = format!("an {} of the assistant's cannot be sent back", media.kind.name());
+                    let note =
+                        format!("an {} of the assistant's cannot be sent back", media.kind.name());
                     self.lose("assistant.media", LossKind::Dropped, note);
                 }
                 Body::Native { .. } | Body::Result(_) => {
@@ -370,7 +388,8 @@ impl Encoder<'_> {
     }
 
     fn content(&mut self, w: &mut JsonOut<'_>, parts: &[&Part<'_>]) {
-        let plain = |part: &&Part<'_>| matches!(part.body, Body::Text { .. }) && part.cache.is_none();
+        let plain =
+            |part: &&Part<'_>| matches!(part.body, Body::Text { .. }) && part.cache.is_none();
         if let [part] = parts
             && plain(part)
         {
@@ -400,7 +419,11 @@ impl Encoder<'_> {
             Body::Media(media) => self.media(w, media),
             Body::Native { dialect: Dialect::OpenAiChat, json } => w.raw(json),
             Body::Native { dialect, .. } => {
-                self.lose("content", LossKind::Dropped, format!("a part that only {dialect} knows"));
+                self.lose(
+                    "content",
+                    LossKind::Dropped,
+                    format!("a part that only {dialect} knows"),
+                );
             }
             Body::Thinking { .. } | Body::Call(_) | Body::Result(_) => {}
         }
@@ -457,10 +480,8 @@ impl Encoder<'_> {
                     Source::File { .. } => "from another provider's store",
                     _ => "in this form",
                 };
-                self.impossible.get_or_insert(format!(
-                    "the model's provider takes no {} {from}",
-                    kind.name()
-                ));
+                self.impossible
+                    .get_or_insert(format!("the model's provider takes no {} {from}", kind.name()));
                 w.null();
             }
         }

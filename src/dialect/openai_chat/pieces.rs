@@ -156,9 +156,7 @@ impl<'a> CallPiece<'a> {
 }
 
 /// Google's: `{"google": {"thought_signature": "…"}}`.
-pub(super) fn signature<'a>(
-    scanner: &mut Scanner<'a>,
-) -> Result<Option<Cow<'a, str>>, JsonError> {
+pub(super) fn signature<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Cow<'a, str>>, JsonError> {
     let mut signature = None;
     scanner.object(|scanner, key| {
         if key.raw == "google" && scanner.kind()? == Kind::Object {
@@ -175,9 +173,7 @@ pub(super) fn signature<'a>(
 }
 
 /// A `url_citation`; nothing for other annotations.
-pub(super) fn citation<'a>(
-    scanner: &mut Scanner<'a>,
-) -> Result<Option<Citation<'a>>, JsonError> {
+pub(super) fn citation<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Citation<'a>>, JsonError> {
     if scanner.kind()? != Kind::Object {
         return Ok(None);
     }

@@ -62,13 +62,19 @@ impl Encoding<'_> {
 
     fn include_usage(&mut self) {
         const ASK: &str = r#""include_usage":true"#;
-        let old = self.splice.index("stream_options").filter(|_| self.splice.given("stream_options"));
-        let Some(index) = old else { return self.splice.set("stream_options", format!("{{{ASK}}}")) };
+        let old =
+            self.splice.index("stream_options").filter(|_| self.splice.given("stream_options"));
+        let Some(index) = old else {
+            return self.splice.set("stream_options", format!("{{{ASK}}}"));
+        };
         let whole = self.request.object.fields[index].value.clone();
         let inside = whole.start + 1..whole.end - 1;
         let patch = match &self.request.places.include_usage {
             Some(value) => (value.clone(), "true".to_owned()),
-            None if self.request.object.body[inside.clone()].iter().all(u8::is_ascii_whitespace) => {
+            None if self.request.object.body[inside.clone()]
+                .iter()
+                .all(u8::is_ascii_whitespace) =>
+            {
                 (inside, ASK.to_owned())
             }
             None => (inside.start..inside.start, format!("{ASK},")),
@@ -98,10 +104,11 @@ impl Encoding<'_> {
     fn beyond(&self, param: Param, limit: &ParamValue, sign: f64) -> bool {
         let Some(limit) = rank_of(limit) else { return false };
         let current = fields(param).iter().find(|field| self.splice.given(field));
-        let current = current.and_then(|field| self.splice.value(field)).and_then(rank).or_else(|| {
-            let effort = self.effort_place().filter(|_| param == Param::Reasoning)?;
-            rank(std::str::from_utf8(&self.request.object.body[effort.1]).ok()?)
-        });
+        let current =
+            current.and_then(|field| self.splice.value(field)).and_then(rank).or_else(|| {
+                let effort = self.effort_place().filter(|_| param == Param::Reasoning)?;
+                rank(std::str::from_utf8(&self.request.object.body[effort.1]).ok()?)
+            });
         // Without a value the provider's default counts; where it is not known, assume the worst.
         let default = match param {
             Param::Temperature | Param::TopP | Param::N => Some(1.0),
@@ -147,7 +154,8 @@ impl Encoding<'_> {
 
     fn quirks(&mut self, quirks: &Quirks) {
         for &param in quirks.unsupported {
-            let said = fields(param).iter().find_map(|name| self.splice.value(name)).map(str::to_owned);
+            let said =
+                fields(param).iter().find_map(|name| self.splice.value(name)).map(str::to_owned);
             let idle =
                 |value: &str| matches!((param, value), (_, "null" | "false") | (Param::N, "1"));
             if let Some(value) = said.filter(|value| !idle(value)) {

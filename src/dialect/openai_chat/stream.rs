@@ -10,7 +10,10 @@ use crate::dialect::stream::{Decoder, Mark, Stream};
 
 /// A stream of a provider with these quirks.
 pub fn stream(quirks: Quirks) -> Stream {
-    Stream::new(Wire::Sse, Box::new(Chunks { reader: Reader::new(Place::Delta, quirks), done: false }))
+    Stream::new(
+        Wire::Sse,
+        Box::new(Chunks { reader: Reader::new(Place::Delta, quirks), done: false }),
+    )
 }
 
 #[derive(Debug)]

@@ -75,8 +75,11 @@ fn what_a_provider_does_not_take_is_told() {
         ..Quirks::NONE
     };
     let (again, losses) = around(&body, &quirks);
-    assert_eq!(again, json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
-        "temperature": 1, "random_seed": 1}));
+    assert_eq!(
+        again,
+        json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
+        "temperature": 1, "random_seed": 1})
+    );
     assert_eq!(losses, ["temperature:Clamped", "n:Dropped", "user:Dropped"]);
 }
 
@@ -85,9 +88,8 @@ use crate::dialect::edits::Param;
 #[test]
 fn signed_thinking_goes_back_to_whom_it_came_from() {
     let mut conversation = Conversation::new(Dialect::AnthropicMessages);
-    let signature = |dialect, value: &'static str| {
-        Some(Signature { dialect, value: Cow::Borrowed(value) })
-    };
+    let signature =
+        |dialect, value: &'static str| Some(Signature { dialect, value: Cow::Borrowed(value) });
     let details = r#"[{"type":"reasoning.text","text":"a","index":0}][{"type":"reasoning.text","text":"b","signature":"s","index":0}]"#;
     conversation.messages.push(Message::new(
         Role::Assistant,
