@@ -244,7 +244,7 @@ fn essence(answer: &Answer, client: Dialect) -> Plain {
     };
     Plain {
         // A dialect without refusals says them as text.
-        text: plain.text.clone() + &plain.refusal,
+        text: format!("{}{}", plain.text, plain.refusal),
         refusal: String::new(),
         // Ids that are missing are made up.
         calls: plain.calls.into_iter().map(|(_, name, args)| (String::new(), name, args)).collect(),
