@@ -158,6 +158,14 @@ pub struct Loss {
     pub note: String,
 }
 
+impl Loss {
+    /// Whether the provider is told less than was asked: not where it is told the same in other
+    /// words.
+    pub fn is_real(&self) -> bool {
+        matches!(self.how, LossKind::Dropped | LossKind::Clamped)
+    }
+}
+
 /// What became of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -154,7 +154,8 @@ impl Passage {
         provider_side(self.provider).map_or(Wire::Sse, |side| side.wire())
     }
 
-    /// The request's body for the provider.
+    /// The request's body for the provider. `restore` puts back what the client's dialect could not
+    /// bring along.
     ///
     /// # Errors
     /// When the provider's dialect has no way to say it.
@@ -163,11 +164,13 @@ impl Passage {
         request: &Request,
         edits: &Edits,
         quirks: &Quirks,
+        restore: impl FnOnce(&mut Conversation<'_>),
     ) -> Result<Encoded, Inexpressible> {
         if self.is_direct() {
             return Ok(request.encode(edits, quirks));
         }
         let mut conversation = request.decode()?;
+        restore(&mut conversation);
         conversation.apply(edits);
         self.side()?.encode(&conversation, quirks)
     }

@@ -7,6 +7,7 @@ use super::edits::{Edits, Encoded};
 use super::object::Object;
 use super::passage::Inexpressible;
 use super::quirks::Quirks;
+use super::read::ReadError;
 use super::shape::RequestShape;
 use super::{Dialect, openai_chat};
 
@@ -18,6 +19,22 @@ pub enum Request {
 }
 
 impl Request {
+    /// Reads a body in a client's dialect. `address`: the model, and whether a stream is wanted, where
+    /// the dialect has them in the address.
+    ///
+    /// # Errors
+    /// When it is no request of that dialect.
+    pub fn read(
+        dialect: Dialect,
+        body: Bytes,
+        address: Option<(&str, bool)>,
+    ) -> Result<Request, ReadError> {
+        let _ = address;
+        match dialect {
+            _ => Ok(Request::Chat(openai_chat::Request::read(body)?)),
+        }
+    }
+
     /// The dialect it came in.
     pub fn dialect(&self) -> Dialect {
         match self {

@@ -15,6 +15,7 @@ use super::attempt::{transport, within};
 use super::health::InFlight;
 use super::outcome::Record;
 use super::spending;
+use super::thoughts::Thoughts;
 use crate::catalog::{Pieces, cost, model::Prices};
 use crate::dialect::object::without_logprobs;
 use crate::dialect::openai_chat::assemble::Assembler;
@@ -39,6 +40,7 @@ pub(super) struct Settlement {
     pub in_flight: InFlight,
     pub prices: Option<Prices>,
     pub facts: Arc<RequestFacts>,
+    pub thoughts: Thoughts,
 }
 
 /// Writes what is sent right before the end of a stream.
@@ -247,6 +249,9 @@ impl Forward {
         let record = &settlement.record;
         match ending {
             Ending::Complete => {
+                if self.machine.is_translated() {
+                    settlement.thoughts.keep(&settlement.facts.inputs().caller.tenant, &answer);
+                }
                 record.answered(&answer, cost, !self.rejected);
                 settlement.in_flight.answered(record.ttft(), record.elapsed());
             }

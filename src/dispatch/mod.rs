@@ -12,6 +12,7 @@ pub mod forward;
 pub mod health;
 mod outcome;
 mod spending;
+mod thoughts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +25,16 @@ pub use endpoints::{Clients, Endpoints};
 pub use forward::Forward;
 pub use health::Health;
 pub use outcome::{AttemptRecord, Log, Verdict};
+pub use thoughts::Thoughts;
 
 use crate::catalog::{Catalog, ModelIdx};
+use crate::dialect::conversation::Conversation;
 use crate::dialect::passage::Inexpressible;
 use crate::dialect::{Answer, Passage, Request, UpstreamError, Usage};
 use crate::error_class::{ErrorClass, ErrorSet};
 use crate::facts::RequestFacts;
 use crate::policy::plan::{Plan, Step};
-use crate::policy::program::{Retry, Timeouts};
+use crate::policy::program::{OnLossy, Retry, Timeouts};
 use crate::provider::Provider;
 use attempt::{Attempt, Opened, OpenedContent};
 use outcome::AttemptFacts;
@@ -64,6 +67,8 @@ pub struct Job {
     pub clocks: Timeouts,
     /// What is tried, written down as it happens.
     pub log: Arc<Log>,
+    /// What models thought before they called the tools whose results come in now.
+    pub thoughts: Thoughts,
 }
 
 /// Why this answer and no other.
@@ -321,11 +326,28 @@ impl Climb<'_> {
             step.escalate.as_ref().is_some_and(|cond| edits::asks_for_probabilities(cond));
         let shape = job.request.shape();
         let edits = edits::edits(described, &step.settings, shape, probabilities);
-        let encoded = match passage.encode(&job.request, &edits, provider.quirks()) {
+        let restore = |conversation: &mut Conversation<'_>| {
+            job.thoughts.restore(&job.facts.inputs().caller.tenant, conversation);
+        };
+        let encoded = passage.encode(&job.request, &edits, provider.quirks(), restore);
+        let encoded = match encoded.map_err(|error| (error, OnLossy::Next)).and_then(|encoded| {
+            let on_lossy = step.settings.on_lossy.unwrap_or(OnLossy::Allow);
+            match encoded.losses.iter().find(|loss| loss.is_real()) {
+                Some(loss) if on_lossy != OnLossy::Allow => {
+                    let what =
+                        format!("{} cannot be told `{}`: {}", described.id, loss.param, loss.note);
+                    Err((Inexpressible::new(what), on_lossy))
+                }
+                _ => Ok(encoded),
+            }
+        }) {
             Ok(encoded) => encoded,
-            Err(error) => {
+            Err((error, on_lossy)) => {
                 job.log.skipped(model, &step.name, &error.what);
-                return Tried::Unfit(error.into());
+                return match on_lossy {
+                    OnLossy::Reject => Tried::Failed(error.into()),
+                    _ => Tried::Unfit(error.into()),
+                };
             }
         };
         let mut record = job.log.begin(model, &step.name, tries);
@@ -365,6 +387,9 @@ impl Climb<'_> {
                 let answer = spending::with_usage(*answer, &job.facts);
                 let cost = cost_of(&answer);
                 self.purse.spend(cost);
+                if !passage.is_direct() {
+                    job.thoughts.keep(&job.facts.inputs().caller.tenant, &answer);
+                }
                 record.answered(&answer, cost, !rejected);
                 in_flight.answered(record.ttft(), record.elapsed());
                 Content::Whole { body, usage: answer.usage }
@@ -384,7 +409,8 @@ impl Climb<'_> {
                 }
                 let prices = described.prices.clone();
                 let facts = job.facts.clone();
-                let settlement = forward::Settlement { record, in_flight, prices, facts };
+                let thoughts = job.thoughts.clone();
+                let settlement = forward::Settlement { record, in_flight, prices, facts, thoughts };
                 forward.settle_with(settlement, rejected);
                 Content::Stream(forward)
             }

@@ -1,6 +1,5 @@
 //! From an HTTP request to a decision: who, what, which policy, which plan.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -12,13 +11,14 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::decisions::Decided;
 use super::error::ApiError;
+use super::ingress::Ingress;
 use super::state::Gateway;
 use super::traffic::Counted;
 use super::world::World;
 use crate::caller::Caller;
 use crate::catalog::Lookup;
-use crate::catalog::{Catalog, ModelIdx};
-use crate::dialect::{Request, openai_chat};
+use crate::catalog::ModelIdx;
+use crate::dialect::Request;
 use crate::dispatch::Log;
 use crate::facts::{Inputs, RequestFacts};
 use crate::ids::{PolicyName, RequestId};
@@ -86,16 +86,16 @@ pub async fn read_body(
 pub async fn decide_request(
     gateway: &Gateway,
     id: RequestId,
-    path: &str,
-    peer: Option<SocketAddr>,
-    headers: HeaderMap,
+    ingress: Ingress,
     body: Body,
 ) -> Result<Decisive, ApiError> {
+    let Ingress { dialect, path, address, peer, headers } = ingress;
     let world = gateway.world.load_full();
     let caller = authenticate(&world, id, &headers)?;
     let body = read_body(id, &headers, body, gateway.body_limit).await?;
-    let request = openai_chat::Request::read(body).map_err(|error| ApiError::of_read(id, error))?;
-    let request = Arc::new(Request::from(request));
+    let address = address.as_ref().map(|address| (&*address.model, address.stream));
+    let request = Request::read(dialect, body, address);
+    let request = Arc::new(request.map_err(|error| ApiError::of_read(id, error))?);
 
     let program = program_for(&world, id, &request.shape().model)?;
     let now = jiff::Timestamp::now();
@@ -107,7 +107,7 @@ pub async fn decide_request(
         id,
         shape: request.shape().clone(),
         body: request.body().clone(),
-        path: path.to_owned(),
+        path,
         headers,
         client_ip: peer.map(|peer| peer.ip()),
         caller: caller.clone(),
@@ -280,9 +280,4 @@ pub fn unknown_model(world: &World, id: RequestId, model: &str) -> ApiError {
         ),
     };
     ApiError::new(id, StatusCode::NOT_FOUND, "model_not_found", message).param("model")
-}
-
-/// The ids of everybody a plan could ask.
-pub fn everybody<'c>(plan: &Plan, catalog: &'c Catalog) -> Vec<&'c str> {
-    crate::cache::key::targets(plan, catalog)
 }

@@ -1,14 +1,18 @@
 //! What clients talk to: connections, keys, handlers.
 //!
-//! `accept` takes connections, `intake` reads and decides a request, `chat` answers it, `pages` are
-//! the small endpoints; `world` is what a configuration comes to, `serve` keeps it all running.
+//! `accept` takes connections, `ingress` has an endpoint for each dialect, `intake` reads and decides a
+//! request, `exchange` answers it, `pages` are the small endpoints; `world` is what a configuration
+//! comes to, `serve` keeps it all running.
 
 pub mod accept;
+mod array;
 pub mod auth;
-mod chat;
+mod count;
 mod decisions;
 mod error;
+mod exchange;
 pub mod headers;
+mod ingress;
 mod intake;
 mod pages;
 pub mod reload;
@@ -29,7 +33,13 @@ pub use world::World;
 /// All endpoints of the data listener.
 pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
-        .route("/v1/chat/completions", post(chat::chat))
+        .route("/v1/chat/completions", post(ingress::chat))
+        .route("/v1/completions", post(ingress::completions))
+        .route("/v1/responses", post(ingress::responses))
+        .route("/v1/messages", post(ingress::messages))
+        .route("/v1/messages/count_tokens", post(ingress::count_tokens))
+        .route("/v1/embeddings", post(ingress::embeddings))
+        .route("/v1beta/models/{*rest}", post(ingress::gemini))
         .route("/v1/quote", post(pages::quote))
         .route("/v1/models", get(pages::models))
         .route("/v1/models/{*id}", get(pages::model))

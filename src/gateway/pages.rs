@@ -1,22 +1,22 @@
 //! The small endpoints: models, quotes, decisions, health.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::headers;
+use super::ingress::{Head, Ingress};
 use super::intake;
 use super::state::Gateway;
 use crate::catalog::{Lookup, Model, Pieces, cost, worst_case};
-use crate::dialect::Usage;
+use crate::dialect::{Dialect, Usage};
 use crate::ids::RequestId;
 use crate::policy::eval::output_limit;
 use crate::policy::plan::{Plan, Step};
@@ -98,17 +98,11 @@ fn model_told(model: &Model) -> Value {
 }
 
 /// `POST /v1/quote`: what would happen, why, and at what cost. Nothing is sent.
-pub async fn quote(
-    State(gateway): State<Arc<Gateway>>,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
-    uri: Uri,
-    mut headers: HeaderMap,
-    body: Body,
-) -> Response {
+pub async fn quote(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
     let id = RequestId::fresh();
-    let peer = peer.map(|axum::Extension(ConnectInfo(peer))| peer);
-    headers.insert(headers::EXPLAIN, http::HeaderValue::from_static("1"));
-    let decided = intake::decide_request(&gateway, id, uri.path(), peer, headers, body).await;
+    let mut ingress = Ingress::of(Dialect::OpenAiChat, head, None);
+    ingress.headers.insert(headers::EXPLAIN, http::HeaderValue::from_static("1"));
+    let decided = intake::decide_request(&gateway, id, ingress, body).await;
     let decisive = match decided {
         Ok(decisive) => decisive,
         Err(error) => return error.into_response(),
@@ -232,8 +226,10 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 /// Every path that is not served.
 pub async fn not_found(method: Method, uri: Uri) -> Response {
     let message = format!(
-        "there is no `{method} {}` here; this gateway serves POST /v1/chat/completions, POST \
-         /v1/quote, GET /v1/models and GET /v1/decisions/ID (is the base URL missing `/v1`?)",
+        "there is no `{method} {}` here; this gateway serves POST /v1/chat/completions, \
+         /v1/responses, /v1/messages, /v1/embeddings, /v1/completions, /v1/quote and \
+         /v1beta/models/MODEL:generateContent, GET /v1/models and GET /v1/decisions/ID (is the base \
+         URL missing `/v1`?)",
         uri.path()
     );
     ApiError::new(RequestId::fresh(), StatusCode::NOT_FOUND, "unknown_endpoint", message)

@@ -9,6 +9,7 @@ use super::decisions::Decisions;
 use super::traffic::Traffic;
 use super::world::World;
 use crate::cache::ResponseCache;
+use crate::dispatch::Thoughts;
 use crate::ids::ModelId;
 
 /// How many sessions' last models are remembered.
@@ -27,6 +28,8 @@ pub struct Gateway {
     pub traffic: Traffic,
     /// Per tenant and session the model that answered last.
     pub sessions: moka::sync::Cache<(String, String), ModelId>,
+    /// What models thought before they called tools.
+    pub thoughts: Thoughts,
     /// Counts requests, for `pick round-robin`.
     pub turn: AtomicU64,
     /// The longest body a client may send, in bytes.
@@ -46,6 +49,7 @@ impl Gateway {
             decisions: Decisions::new(),
             traffic: Traffic::default(),
             sessions,
+            thoughts: Thoughts::default(),
             turn: AtomicU64::new(0),
             body_limit,
             ready: std::sync::atomic::AtomicBool::new(true),

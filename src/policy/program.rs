@@ -272,6 +272,34 @@ pub struct Settings {
     pub tags: Vec<(Arc<str>, Arc<str>)>,
     /// What share of bodies is written to the log.
     pub log_bodies: Option<BasisPoints>,
+    /// What happens where a provider cannot be told everything that was asked.
+    pub on_lossy: Option<OnLossy>,
+}
+
+/// `set on_lossy = …`: what happens where a provider cannot be told everything that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLossy {
+    /// It is asked all the same, and the losses are listed.
+    Allow,
+    /// The next candidate is asked instead.
+    Next,
+    /// The request is refused.
+    Reject,
+}
+
+impl OnLossy {
+    /// The words of policies.
+    pub const WORDS: &[&str] = &["allow", "next", "reject"];
+
+    /// What a word means.
+    pub fn from_word(word: &str) -> Option<OnLossy> {
+        Some(match word {
+            "allow" => OnLossy::Allow,
+            "next" => OnLossy::Next,
+            "reject" => OnLossy::Reject,
+            _ => return None,
+        })
+    }
 }
 
 impl PartialEq for ModelFilter {
@@ -425,6 +453,7 @@ impl Settings {
             merged.tags.push((name.clone(), value.clone()));
         }
         merged.log_bodies = later.log_bodies.or(merged.log_bodies);
+        merged.on_lossy = later.on_lossy.or(merged.on_lossy);
         merged
     }
 

@@ -12,7 +12,8 @@ use crate::policy::codes;
 use crate::policy::cond::{Cond, Op};
 use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use crate::policy::program::{
-    CacheDirective, Cap, CapBreach, Fallback, Hold, Parameter, Prompt, Retry, Settings, Target,
+    CacheDirective, Cap, CapBreach, Fallback, Hold, OnLossy, Parameter, Prompt, Retry, Settings,
+    Target,
 };
 use crate::policy::schema::{REASONING, Type};
 use crate::policy::syntax::tree::{
@@ -99,6 +100,9 @@ impl<'a> Checker<'a> {
             }
             Stmt::Cap { amount, breach } => self.cap(amount, breach, span, settings),
             Stmt::Cache(cache) => self.cache(cache, span, settings),
+            Stmt::Set { param, op, value } if param.node == "on_lossy" => {
+                settings.on_lossy = self.on_lossy(param, *op, value).or(settings.on_lossy);
+            }
             Stmt::Set { param, op, value } => {
                 if let Some(parameter) = self.parameter(param, *op, value) {
                     settings.parameters.push(parameter);
@@ -397,9 +401,28 @@ impl<'a> Checker<'a> {
         });
     }
 
+    /// Not a parameter of the model's but of the route's.
+    fn on_lossy(&mut self, param: &Name, op: SetParamOp, value: &Value) -> Option<OnLossy> {
+        if op != SetParamOp::Replace {
+            self.report(
+                Diagnostic::error(
+                    codes::OPERATOR_FOR_TYPE,
+                    value.span,
+                    "`on_lossy` has no order to clamp by",
+                    "not a number",
+                )
+                .help("write `set on_lossy = …`"),
+            );
+            return None;
+        }
+        let words = Type::Enum(crate::policy::schema::Members::Fixed(OnLossy::WORDS));
+        let word = self.word((param.node.as_str(), param.span), &words, value)?;
+        OnLossy::from_word(&word)
+    }
+
     fn parameter(&mut self, param: &Name, op: SetParamOp, value: &Value) -> Option<Parameter> {
         let Some(name) = Param::from_name(&param.node) else {
-            let words = Param::SETTABLE.iter().map(|param| param.name());
+            let words = Param::SETTABLE.iter().map(|param| param.name()).chain(["on_lossy"]);
             let words: Vec<&str> = words.collect();
             let near = match param.node.as_str() {
                 "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Some("max_output"),

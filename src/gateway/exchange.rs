@@ -1,57 +1,32 @@
-//! `POST /v1/chat/completions`: cache, dispatch, and the answer with the decision disclosed.
+//! One request and its answer: cache, dispatch, and the decision disclosed.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::error::ApiError;
 use super::headers::{self, Reason};
-use super::intake::{self, Decisive};
+use super::intake::Decisive;
 use super::state::Gateway;
 use crate::cache::{CacheKey, Lead, Lookup, Stored, key};
 use crate::dialect::Dialect;
 use crate::dialect::object::with_top_level_field;
 use crate::dialect::passage::{self, Context};
 use crate::dispatch::{self, Content, Delivery, Forward, Job, Log, Served};
-use crate::ids::{ModelId, RequestId};
+use crate::ids::ModelId;
 use crate::policy::plan::{Plan, PlanReason};
 use crate::policy::program::CacheDirective;
 use crate::units::NanoDollars;
 
-/// The handler.
-pub async fn chat(
-    State(gateway): State<Arc<Gateway>>,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let id = RequestId::fresh();
-    let peer = peer.map(|axum::Extension(ConnectInfo(peer))| peer);
-    let started = Instant::now();
-    match intake::decide_request(&gateway, id, uri.path(), peer, headers, body).await {
-        Ok(decisive) => Exchange::new(gateway, decisive, started).answer().await,
-        Err(error) => {
-            tracing::info!(
-                request = %id, status = error.status.as_u16(), code = error.code,
-                "{}", error.message
-            );
-            error.into_response()
-        }
-    }
-}
-
 /// One request on its way to an answer. Dropped before the answer (the client went away), it still
 /// writes its line into the log.
-struct Exchange {
+pub struct Exchange {
     gateway: Arc<Gateway>,
     decisive: Arc<Decisive>,
     log: Arc<Log>,
@@ -92,7 +67,8 @@ struct Disclosure {
 }
 
 impl Exchange {
-    fn new(gateway: Arc<Gateway>, decisive: Decisive, started: Instant) -> Exchange {
+    /// Begins.
+    pub fn new(gateway: Arc<Gateway>, decisive: Decisive, started: Instant) -> Exchange {
         let log = decisive.decided.log.clone();
         let decisive = Arc::new(decisive);
         let in_flight = decisive.world.health.request();
@@ -109,7 +85,8 @@ impl Exchange {
         Exchange { gateway, decisive, log, account, explain }
     }
 
-    async fn answer(self) -> Response {
+    /// Answers.
+    pub async fn answer(self) -> Response {
         let decisive = self.decisive.clone();
         let plan = match decisive.plan() {
             Ok(plan) => plan,
@@ -137,6 +114,7 @@ impl Exchange {
             headers: self.headers_up(),
             clocks: decisive.world.clocks,
             log: self.log.clone(),
+            thoughts: self.gateway.thoughts.clone(),
         };
         match dispatch::run(job).await {
             Ok(delivery) => self.deliver(plan, delivery, used, lead).await,
@@ -180,7 +158,7 @@ impl Exchange {
         if refused {
             return Terms::Bypass;
         }
-        let targets = intake::everybody(plan, &self.decisive.world.catalog);
+        let targets = key::targets(plan, &self.decisive.world.catalog);
         let parts: Option<Vec<&str>> =
             parts.map(|parts| parts.iter().map(|part| &**part).collect());
         let extra = self.extra_key_parts(parts.as_deref().unwrap_or_default());
@@ -232,7 +210,7 @@ impl Exchange {
             let last = events.len().saturating_sub(1);
             for (index, event) in events.iter().enumerate() {
                 if index == last && self.explain {
-                    body.extend_from_slice(&explain_chunk(&self.decisive));
+                    body.extend_from_slice(&explanation_event(&self.decisive));
                 }
                 body.extend_from_slice(event);
             }
@@ -311,7 +289,7 @@ impl Exchange {
         forward.with_epilogue(move |answer| {
             decisive.counted.tokens(answer.usage.total().0);
             if explain {
-                explain_chunk(&decisive)
+                explanation_event(&decisive)
             } else {
                 // A comment: every client passes it over, and whoever looks finds it.
                 Bytes::from(format!(": {}: {}\n\n", headers::COST, log.cost()))
@@ -466,8 +444,13 @@ fn pass_on(provider: &HeaderMap, answer: &mut HeaderMap) {
     }
 }
 
-/// The decision as a last chunk without choices.
-fn explain_chunk(decisive: &Decisive) -> Bytes {
+/// The decision as an event: in `openai.chat` a last chunk without choices; elsewhere a comment,
+/// because clients may refuse events that they do not know.
+fn explanation_event(decisive: &Decisive) -> Bytes {
+    if decisive.request.dialect() != Dialect::OpenAiChat {
+        let told = decisive.decided.told(decisive.id);
+        return Bytes::from(format!(": pointsman: {told}\n\n"));
+    }
     let chunk = json!({
         "id": decisive.id.to_string(),
         "object": "chat.completion.chunk",

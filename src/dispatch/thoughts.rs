@@ -1,0 +1,153 @@
+//! Signed thinking that clients of another dialect have no place for.
+//!
+//! Thinking models want their thoughts back with the results of the tools they called, and some
+//! refuse to go on without. A client that speaks the model's own dialect brings them along; others
+//! drop the fields that they do not know. What every client does bring back is the call's id: so the
+//! thoughts are kept under it for a while, and put back when it comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dialect::answer::Answer;
+use crate::dialect::conversation::{Conversation, Role};
+use crate::dialect::part::{Body, Part};
+use crate::ids::TenantId;
+
+/// How long a tool may take.
+const KEPT_FOR: Duration = Duration::from_secs(3_600);
+/// The bytes of all thoughts together.
+const MOST_BYTES: u64 = 64 << 20;
+
+type Key = (TenantId, Box<str>);
+
+/// What a model thought before it called a tool, and what it signed the call with.
+#[derive(Debug)]
+struct Thought {
+    before: Vec<Part<'static>>,
+    call: Part<'static>,
+}
+
+/// The thoughts of all tenants, each reachable with the id of the call that they led to.
+#[derive(Clone)]
+pub struct Thoughts(moka::sync::Cache<Key, Arc<Thought>>);
+
+impl Default for Thoughts {
+    fn default() -> Thoughts {
+        let weight = |(_, id): &Key, thought: &Arc<Thought>| {
+            let size: usize = thought.before.iter().chain([&thought.call]).map(size).sum();
+            u32::try_from(size + id.len() + 128).unwrap_or(u32::MAX)
+        };
+        let kept = moka::sync::Cache::builder().weigher(weight).max_capacity(MOST_BYTES);
+        Thoughts(kept.time_to_live(KEPT_FOR).build())
+    }
+}
+
+fn size(part: &Part<'_>) -> usize {
+    part.main_text().len() + part.signature.as_ref().map_or(0, |signature| signature.value.len())
+}
+
+impl Thoughts {
+    /// Keeps what an answer thought before its calls, as far as it is signed.
+    pub fn keep(&self, tenant: &TenantId, answer: &Answer) {
+        let Some(choice) = answer.primary() else { return };
+        let mut before: Vec<Part<'static>> = Vec::new();
+        for part in &choice.parts {
+            match &part.body {
+                Body::Thinking { .. } if part.signature.is_some() => before.push(part.clone()),
+                Body::Call(call) if !call.id.is_empty() => {
+                    if !before.is_empty() || part.signature.is_some() {
+                        let thought =
+                            Thought { before: std::mem::take(&mut before), call: part.clone() };
+                        let key = (tenant.clone(), call.id.as_ref().into());
+                        self.0.insert(key, Arc::new(thought));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts thoughts back in front of the calls that they led to, where a client did not bring them.
+    pub fn restore(&self, tenant: &TenantId, conversation: &mut Conversation<'_>) {
+        let answers = conversation.messages.iter_mut();
+        for message in answers.filter(|message| message.role == Role::Assistant) {
+            let thinks = |part: &Part<'_>| matches!(part.body, Body::Thinking { .. });
+            // Unsigned thinking is what clients keep of it; the signed one takes its place.
+            let brought = message.parts.iter().any(|part| thinks(part) && part.signature.is_some());
+            let mut at = 0;
+            while at < message.parts.len() {
+                let Body::Call(call) = &message.parts[at].body else {
+                    at += 1;
+                    continue;
+                };
+                let Some(thought) = self.0.get(&(tenant.clone(), call.id.as_ref().into())) else {
+                    at += 1;
+                    continue;
+                };
+                if message.parts[at].signature.is_none() {
+                    message.parts[at].signature.clone_from(&thought.call.signature);
+                }
+                if !brought && !thought.before.is_empty() {
+                    let unsigned = message.parts[..at].iter().filter(|part| thinks(part)).count();
+                    if unsigned > 0 {
+                        message.parts.retain(|part| !thinks(part) || part.signature.is_some());
+                        at -= unsigned;
+                    }
+                    // Thoughts come before what was said on the way to the call.
+                    let to = message.parts[..at]
+                        .iter()
+                        .rposition(|part| matches!(part.body, Body::Call(_)))
+                        .map_or(0, |call| call + 1);
+                    message.parts.splice(to..to, thought.before.iter().cloned());
+                    at += thought.before.len();
+                }
+                at += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialect;
+    use crate::dialect::answer::Choice;
+    use crate::dialect::conversation::Message;
+    use crate::dialect::part::Signature;
+
+    fn signed(part: Part<'static>, value: &'static str) -> Part<'static> {
+        part.signed(Some(Signature { dialect: Dialect::AnthropicMessages, value: value.into() }))
+    }
+
+    fn answer() -> Answer {
+        let parts = vec![
+            signed(Part::thinking("hm"), "s1"),
+            Part::text("let me see"),
+            Part::call("c1", "f", "{}"),
+            signed(Part::call("c2", "f", "{}"), "s2"),
+        ];
+        Answer { choices: vec![Choice { parts, ..Choice::default() }], ..Answer::default() }
+    }
+
+    fn asked_with(parts: Vec<Part<'static>>, tenant: &str) -> Vec<Part<'static>> {
+        let thoughts = Thoughts::default();
+        thoughts.keep(&TenantId::new("t"), &answer());
+        let mut conversation = Conversation::new(Dialect::OpenAiChat);
+        conversation.messages.push(Message::new(Role::Assistant, parts));
+        thoughts.restore(&TenantId::new(tenant), &mut conversation);
+        conversation.messages.remove(0).parts
+    }
+
+    #[test]
+    fn thoughts_come_back_with_the_calls_id() {
+        let plain = || {
+            vec![Part::text("let me see"), Part::call("c1", "f", "{}"), Part::call("c2", "f", "{}")]
+        };
+        assert_eq!(asked_with(plain(), "t"), answer().choices[0].parts);
+        let mut unsigned = plain();
+        unsigned.insert(0, Part::thinking("hm"));
+        assert_eq!(asked_with(unsigned, "t"), answer().choices[0].parts);
+        assert_eq!(asked_with(plain(), "another"), plain(), "nobody else's");
+        assert_eq!(asked_with(answer().choices[0].parts.clone(), "t"), answer().choices[0].parts);
+    }
+}

@@ -1,0 +1,151 @@
+//! The endpoints that answer requests: one for each dialect that clients speak.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequestParts, Path, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::error::ApiError;
+use super::exchange::Exchange;
+use super::state::Gateway;
+use super::{array, intake};
+use crate::dialect::Dialect;
+use crate::ids::RequestId;
+
+/// What a request says about itself outside of its body.
+pub struct Ingress {
+    /// The dialect that its endpoint speaks.
+    pub dialect: Dialect,
+    /// The path of its address.
+    pub path: String,
+    /// What its address says, where a dialect puts it there.
+    pub address: Option<Address>,
+    /// Who sent it.
+    pub peer: Option<SocketAddr>,
+    /// Its headers.
+    pub headers: HeaderMap,
+}
+
+/// What an address says about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The model.
+    pub model: String,
+    /// Whether a stream is wanted.
+    pub stream: bool,
+}
+
+/// The peer, the address and the headers of a request.
+pub struct Head(Option<SocketAddr>, Parts);
+
+impl<S: Sync> FromRequestParts<S> for Head {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Head, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        Ok(Head(peer, parts.clone()))
+    }
+}
+
+impl Ingress {
+    /// What a request at an endpoint of this dialect says.
+    pub fn of(dialect: Dialect, Head(peer, parts): Head, address: Option<Address>) -> Ingress {
+        let path = parts.uri.path().to_owned();
+        Ingress { dialect, path, address, peer, headers: parts.headers }
+    }
+}
+
+/// Decides and answers a request.
+async fn answer(gateway: Arc<Gateway>, ingress: Ingress, body: Body) -> Response {
+    let (id, started, dialect) = (RequestId::fresh(), Instant::now(), ingress.dialect);
+    match intake::decide_request(&gateway, id, ingress, body).await {
+        Ok(decisive) => Exchange::new(gateway, decisive, started).answer().await,
+        Err(error) => {
+            tracing::info!(
+                request = %id, status = error.status.as_u16(), code = error.code,
+                "{}", error.message
+            );
+            error.in_dialect(dialect)
+        }
+    }
+}
+
+/// `POST /v1/chat/completions`
+pub async fn chat(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiChat, head, None), body).await
+}
+
+/// `POST /v1/completions`
+pub async fn completions(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiCompletions, head, None), body).await
+}
+
+/// `POST /v1/responses`
+pub async fn responses(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiResponses, head, None), body).await
+}
+
+/// `POST /v1/embeddings`
+pub async fn embeddings(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiEmbeddings, head, None), body).await
+}
+
+/// `POST /v1/messages`
+pub async fn messages(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
+    answer(gateway, Ingress::of(Dialect::AnthropicMessages, head, None), body).await
+}
+
+/// `POST /v1beta/models/MODEL:VERB`
+pub async fn gemini(
+    State(gateway): State<Arc<Gateway>>,
+    Path(rest): Path<String>,
+    mut head: Head,
+    body: Body,
+) -> Response {
+    let Head(_, parts) = &mut head;
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let said = |name: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
+    };
+    // Google's clients may send their key in the address.
+    if let Some(key) = said("key").and_then(|key| HeaderValue::from_str(key).ok()) {
+        parts.headers.entry("x-goog-api-key").or_insert(key);
+    }
+    let as_events = said("alt") == Some("sse");
+    let (model, verb) = rest.rsplit_once(':').unwrap_or((&rest, ""));
+    let dialect = Dialect::GeminiGenerate;
+    let address = |stream| Some(Address { model: model.to_owned(), stream });
+    match verb {
+        "generateContent" => {
+            answer(gateway, Ingress::of(dialect, head, address(false)), body).await
+        }
+        "streamGenerateContent" => {
+            let response = answer(gateway, Ingress::of(dialect, head, address(true)), body).await;
+            if as_events { response } else { array::of_events(response) }
+        }
+        "countTokens" => {
+            let ingress = Ingress::of(dialect, head, address(false));
+            super::count::tokens(gateway, ingress, body).await
+        }
+        _ => {
+            let message = format!(
+                "there is no `{verb}` here; a model answers `:generateContent`, \
+                 `:streamGenerateContent` and `:countTokens`"
+            );
+            let (id, status) = (RequestId::fresh(), StatusCode::NOT_FOUND);
+            ApiError::new(id, status, "unknown_endpoint", message).in_dialect(dialect)
+        }
+    }
+}
+
+/// `POST /v1/messages/count_tokens`
+pub async fn count_tokens(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
+    let ingress = Ingress::of(Dialect::AnthropicMessages, head, None);
+    super::count::tokens(gateway, ingress, body).await
+}
