@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequestParts, Path, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::Response;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::error::ApiError;
@@ -40,28 +39,18 @@ pub struct Address {
     pub stream: bool,
 }
 
-/// The peer, the address and the headers of a request.
-pub struct Head(Option<SocketAddr>, Parts);
-
-impl<S: Sync> FromRequestParts<S> for Head {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Head, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        Ok(Head(peer, parts.clone()))
-    }
-}
-
 impl Ingress {
-    /// What a request at an endpoint of this dialect says.
-    pub fn of(dialect: Dialect, Head(peer, parts): Head, address: Option<Address>) -> Ingress {
+    /// What a request at an endpoint of this dialect says, and its body.
+    pub fn of(dialect: Dialect, request: Request) -> (Ingress, Body) {
+        let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let path = parts.uri.path().to_owned();
-        Ingress { dialect, path, address, peer, headers: parts.headers }
+        (Ingress { dialect, path, address: None, peer, headers: parts.headers }, body)
     }
 }
 
 /// Decides and answers a request.
-async fn answer(gateway: Arc<Gateway>, ingress: Ingress, body: Body) -> Response {
+async fn answer(gateway: Arc<Gateway>, (ingress, body): (Ingress, Body)) -> Response {
     let (id, started, dialect) = (RequestId::fresh(), Instant::now(), ingress.dialect);
     match intake::decide_request(&gateway, id, ingress, body).await {
         Ok(decisive) => Exchange::new(gateway, decisive, started).answer().await,
@@ -76,63 +65,57 @@ async fn answer(gateway: Arc<Gateway>, ingress: Ingress, body: Body) -> Response
 }
 
 /// `POST /v1/chat/completions`
-pub async fn chat(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
-    answer(gateway, Ingress::of(Dialect::OpenAiChat, head, None), body).await
+pub async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiChat, request)).await
 }
 
 /// `POST /v1/completions`
-pub async fn completions(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
-    answer(gateway, Ingress::of(Dialect::OpenAiCompletions, head, None), body).await
+pub async fn completions(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiCompletions, request)).await
 }
 
 /// `POST /v1/responses`
-pub async fn responses(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
-    answer(gateway, Ingress::of(Dialect::OpenAiResponses, head, None), body).await
+pub async fn responses(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiResponses, request)).await
 }
 
 /// `POST /v1/embeddings`
-pub async fn embeddings(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
-    answer(gateway, Ingress::of(Dialect::OpenAiEmbeddings, head, None), body).await
+pub async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    answer(gateway, Ingress::of(Dialect::OpenAiEmbeddings, request)).await
 }
 
 /// `POST /v1/messages`
-pub async fn messages(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
-    answer(gateway, Ingress::of(Dialect::AnthropicMessages, head, None), body).await
+pub async fn messages(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    answer(gateway, Ingress::of(Dialect::AnthropicMessages, request)).await
 }
 
 /// `POST /v1beta/models/MODEL:VERB`
 pub async fn gemini(
     State(gateway): State<Arc<Gateway>>,
     Path(rest): Path<String>,
-    mut head: Head,
-    body: Body,
+    request: Request,
 ) -> Response {
-    let Head(_, parts) = &mut head;
-    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let said = |name: &str| {
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     };
+    let dialect = Dialect::GeminiGenerate;
+    let (mut ingress, body) = Ingress::of(dialect, request);
     // Google's clients may send their key in the address.
     if let Some(key) = said("key").and_then(|key| HeaderValue::from_str(key).ok()) {
-        parts.headers.entry("x-goog-api-key").or_insert(key);
+        ingress.headers.entry("x-goog-api-key").or_insert(key);
     }
-    let as_events = said("alt") == Some("sse");
     let (model, verb) = rest.rsplit_once(':').unwrap_or((&rest, ""));
-    let dialect = Dialect::GeminiGenerate;
-    let address = |stream| Some(Address { model: model.to_owned(), stream });
+    let stream = verb == "streamGenerateContent";
+    ingress.address = Some(Address { model: model.to_owned(), stream });
     match verb {
-        "generateContent" => {
-            answer(gateway, Ingress::of(dialect, head, address(false)), body).await
-        }
+        "generateContent" => answer(gateway, (ingress, body)).await,
         "streamGenerateContent" => {
-            let response = answer(gateway, Ingress::of(dialect, head, address(true)), body).await;
-            if as_events { response } else { array::of_events(response) }
+            let response = answer(gateway, (ingress, body)).await;
+            if said("alt") == Some("sse") { response } else { array::of_events(response) }
         }
-        "countTokens" => {
-            let ingress = Ingress::of(dialect, head, address(false));
-            super::count::tokens(gateway, ingress, body).await
-        }
+        "countTokens" => super::count::tokens(gateway, ingress, body).await,
         _ => {
             let message = format!(
                 "there is no `{verb}` here; a model answers `:generateContent`, \
@@ -145,7 +128,7 @@ pub async fn gemini(
 }
 
 /// `POST /v1/messages/count_tokens`
-pub async fn count_tokens(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
-    let ingress = Ingress::of(Dialect::AnthropicMessages, head, None);
+pub async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let (ingress, body) = Ingress::of(Dialect::AnthropicMessages, request);
     super::count::tokens(gateway, ingress, body).await
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::headers;
-use super::ingress::{Head, Ingress};
+use super::ingress::Ingress;
 use super::intake;
 use super::state::Gateway;
 use crate::catalog::{Lookup, Model, Pieces, cost, worst_case};
@@ -98,9 +97,9 @@ fn model_told(model: &Model) -> Value {
 }
 
 /// `POST /v1/quote`: what would happen, why, and at what cost. Nothing is sent.
-pub async fn quote(State(gateway): State<Arc<Gateway>>, head: Head, body: Body) -> Response {
+pub async fn quote(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let id = RequestId::fresh();
-    let mut ingress = Ingress::of(Dialect::OpenAiChat, head, None);
+    let (mut ingress, body) = Ingress::of(Dialect::OpenAiChat, request);
     ingress.headers.insert(headers::EXPLAIN, http::HeaderValue::from_static("1"));
     let decided = intake::decide_request(&gateway, id, ingress, body).await;
     let decisive = match decided {

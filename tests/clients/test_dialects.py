@@ -1,0 +1,246 @@
+"""Every client to every kind of provider: the official SDKs in front of the gateway, recorded answers behind it.
+
+What an SDK makes of a translated answer is compared with an independent reading of the recording.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import anthropic
+import openai
+import pytest
+import requests
+from google import genai
+from google.genai import types
+
+from harness import ROOT, Gateway
+from reading import READERS, Answer, arguments, read
+
+WIRE = Path(os.environ.get("POINTSMAN_WIRE", ROOT.parent / "shared" / "wire"))
+PLAYER = WIRE.parent / "tools" / "replay_upstream.py"
+ABSENT = not (PLAYER.exists() and (WIRE / "index.json").exists())
+EVERYTHING = ["tools", "parallel_tools", "json", "json_schema", "vision", "audio", "reasoning", "logprobs"]
+
+# How a recording's provider is configured: its kind, and what stands behind the player's address.
+KINDS = {
+    "openai.responses": ("openai", "/v1", {"dialect": "openai.responses"}),
+    "anthropic.messages": ("anthropic", "/v1", {}),
+    "gemini.generate": ("google", "/v1beta", {}),
+    "gemini.stream": ("google", "/v1beta", {}),
+    "bedrock.converse": ("bedrock", "", {"region": "us-east-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "x"}),
+    "cohere.chat": ("cohere", "/v2", {}),
+    "ollama.chat": ("ollama", "", {"dialect": "ollama.chat"}),
+    "mistral.chat": ("mistral", "/v1", {}),
+}
+SAMPLES = 8  # of each wire format, whole and streamed
+RICH = ["tool_call", "parallel_tool_calls", "reasoning", "refusal", "cache_read", "finish_length", "citations", "text"]
+
+
+def kind_of(exchange):
+    if exchange["api"] == "openai.chat":
+        known = {"openrouter", "groq", "deepseek", "mistral", "xai", "zai", "cerebras", "perplexity", "together", "writer"}
+        provider = exchange["provider"]
+        return (provider if provider in known else "openai-compatible"), "/v1", {}
+    return KINDS[exchange["api"]]
+
+
+def load():
+    """A sample that has every feature of every wire format, the same one each time."""
+    groups = {}
+    for entry in json.loads((WIRE / "index.json").read_text()):
+        complete = entry["status"] == 200 and "error" not in " ".join(entry["features"])
+        if entry["api"] in READERS and complete and entry["fidelity"] != "response-only":
+            groups.setdefault((entry["api"], entry["stream"]), []).append(entry)
+    sample = []
+    for _, entries in sorted(groups.items()):
+        chosen, seen = [], set()
+        for entry in entries:
+            new = set(entry["features"]) & set(RICH) - seen
+            if new and len(chosen) < SAMPLES:
+                chosen.append(entry)
+                seen |= new
+        step = max(1, len(entries) // SAMPLES)
+        chosen += [entry for entry in entries[::step] if entry not in chosen][: SAMPLES - len(chosen)]
+        sample += chosen
+    return [json.loads((WIRE / entry["file"]).read_text()) for entry in sample]
+
+
+EXCHANGES = [] if ABSENT else load()
+
+
+def test_the_recordings_are_there():
+    if ABSENT:
+        message = f"no recorded traffic at {WIRE} (POINTSMAN_WIRE names another place)"
+        assert os.environ.get("CI") != "true", message
+        pytest.skip(message)
+    assert len(EXCHANGES) >= 80 and len({exchange["api"] for exchange in EXCHANGES}) >= 7
+
+
+@pytest.fixture(scope="module")
+def player():
+    process = subprocess.Popen(
+        [sys.executable, PLAYER, "--corpus", WIRE, "--port", "0"], stderr=subprocess.PIPE, text=True
+    )
+    line = process.stderr.readline()
+    yield re.search(r"http://\S+", line)[0]
+    process.kill()
+    process.wait()
+
+
+def name_of(exchange):
+    return "x-" + re.sub(r"[^a-z0-9]+", "-", exchange["id"].lower())
+
+
+def configuration(player, exchanges):
+    providers, models = {}, []
+    for exchange in exchanges:
+        kind, path, more = kind_of(exchange)
+        base = f"{player}/x/{exchange['id']}{path}"
+        key = {} if kind == "bedrock" else {"api_key": "unused"}
+        providers[name_of(exchange)] = {"kind": kind, "base_url": base} | key | more
+        row = {"context": 4_000_000, "max_output": 2_000_000, "can": EVERYTHING, "date": "2026-01-01"}
+        models.append({"provider": name_of(exchange), "models": {"m": row}})
+    return {"providers": providers, "models": models}
+
+
+@pytest.fixture(scope="module")
+def gateway(player, tmp_path_factory):
+    gateway = Gateway(tmp_path_factory.mktemp("dialects"), configuration(player, EXCHANGES))
+    yield gateway
+    gateway.stop()
+
+
+# ---- what each SDK makes of an answer ----------------------------------------------------------------------------
+
+
+def by_chat(gateway, model, stream):
+    client = openai.OpenAI(base_url=gateway.base, api_key="unused", max_retries=0)
+    asked = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+    answer = Answer()
+    if not stream:
+        said = client.chat.completions.create(**asked)
+        message, reason, usage = said.choices[0].message, said.choices[0].finish_reason, said.usage
+        answer.text, answer.refusal = message.content or "", message.refusal or ""
+        answer.thinking = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
+        for call in message.tool_calls or []:
+            answer.calls.append((call.function.name, arguments(call.function.arguments)))
+    else:
+        calls, reason, usage = {}, None, None
+        for chunk in client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}):
+            usage = chunk.usage or usage
+            for choice in chunk.choices[:1]:
+                reason = choice.finish_reason or reason
+                answer.text += choice.delta.content or ""
+                answer.refusal += choice.delta.refusal or ""
+                answer.thinking += getattr(choice.delta, "reasoning_content", None) or ""
+                for call in choice.delta.tool_calls or []:
+                    known = calls.setdefault(call.index, ["", ""])
+                    function = call.function
+                    if function:
+                        known[0] = known[0] or function.name or ""
+                        known[1] += function.arguments or ""
+        answer.calls = [(name, arguments(text)) for name, text in calls.values()]
+    answer.finish = {"length": "length", "content_filter": "filter"}.get(reason, "stop")
+    answer.prompt, answer.completion = usage.prompt_tokens, usage.completion_tokens
+    return answer
+
+
+def by_responses(gateway, model, stream):
+    client = openai.OpenAI(base_url=gateway.base, api_key="unused", max_retries=0)
+    if stream:
+        with client.responses.stream(model=model, input="hi") as events:
+            texts = [event.delta for event in events if event.type == "response.output_text.delta"]
+            said = events.get_final_response()
+        assert "".join(texts) == said.output_text
+    else:
+        said = client.responses.create(model=model, input="hi")
+    answer = Answer(text=said.output_text)
+    for item in said.output:
+        match item.type:
+            case "reasoning":
+                answer.thinking += "".join(part.text for part in item.summary)
+            case "function_call":
+                answer.calls.append((item.name, arguments(item.arguments)))
+            case "message":
+                answer.refusal += "".join(part.refusal for part in item.content if part.type == "refusal")
+    if said.status == "incomplete":
+        answer.finish = "filter" if said.incomplete_details.reason == "content_filter" else "length"
+    answer.prompt, answer.completion = said.usage.input_tokens, said.usage.output_tokens
+    return answer
+
+
+def by_messages(gateway, model, stream):
+    client = anthropic.Anthropic(base_url=gateway.url, api_key="unused", max_retries=0)
+    asked = {"model": model, "max_tokens": 5000, "messages": [{"role": "user", "content": "hi"}]}
+    if stream:
+        with client.messages.stream(**asked) as events:
+            texts = list(events.text_stream)
+            said = events.get_final_message()
+        assert "".join(texts) == "".join(block.text for block in said.content if block.type == "text")
+    else:
+        said = client.messages.create(**asked)
+    answer = Answer()
+    for block in said.content:
+        match block.type:
+            case "text":
+                answer.text += block.text
+            case "thinking":
+                answer.thinking += block.thinking
+            case "tool_use":
+                answer.calls.append((block.name, block.input))
+    answer.finish = {"max_tokens": "length", "model_context_window_exceeded": "length", "refusal": "filter"}.get(said.stop_reason, "stop")
+    usage = said.usage
+    answer.prompt = usage.input_tokens + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+    answer.completion = usage.output_tokens
+    return answer
+
+
+def by_gemini(gateway, model, stream):
+    client = genai.Client(api_key="unused", http_options=types.HttpOptions(base_url=gateway.url))
+    if stream:
+        chunks = list(client.models.generate_content_stream(model=model, contents="hi"))
+    else:
+        chunks = [client.models.generate_content(model=model, contents="hi")]
+    answer, usage = Answer(), None
+    for chunk in chunks:
+        usage = chunk.usage_metadata or usage
+        if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
+            answer.finish = "filter"
+        for candidate in (chunk.candidates or [])[:1]:
+            for part in (candidate.content and candidate.content.parts) or []:
+                if part.function_call:
+                    answer.calls.append((part.function_call.name, part.function_call.args or {}))
+                elif part.thought:
+                    answer.thinking += part.text or ""
+                else:
+                    answer.text += part.text or ""
+            reason = candidate.finish_reason and candidate.finish_reason.name
+            answer.finish = {"MAX_TOKENS": "length", "SAFETY": "filter"}.get(reason, answer.finish)
+    answer.prompt = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
+    answer.completion = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    return answer
+
+
+CLIENTS = {"chat": by_chat, "responses": by_responses, "messages": by_messages, "gemini": by_gemini}
+OWN = {
+    "chat": {"openai.chat", "mistral.chat"}, "responses": {"openai.responses"}, "messages": {"anthropic.messages"},
+    "gemini": {"gemini.generate", "gemini.stream"},
+}
+
+
+def expected(exchange, client):
+    essence = read(exchange).essence()
+    if essence["prompt"] is None:
+        essence["prompt"] = essence["completion"] = 0
+    return essence
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange["id"])
+def test_what_was_recorded_is_what_the_sdk_reads(gateway, exchange, client):
+    got = CLIENTS[client](gateway, f"{name_of(exchange)}/m", exchange["stream"]).essence()
+    assert got == expected(exchange, client)
