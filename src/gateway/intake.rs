@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 
 use super::decisions::Decided;
 use super::error::ApiError;
@@ -46,40 +46,82 @@ pub struct Decisive {
     pub counted: Counted,
 }
 
+/// How much of a body that is refused is read all the same, and for how long: a client that is still
+/// sending when its connection closes never sees the answer.
+const READ_OFF: (usize, Duration) = (64 << 20, Duration::from_secs(1));
+
 /// Reads a body, bounded.
 pub async fn read_body(
     id: RequestId,
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("the request body is larger than {limit} bytes");
-        ApiError::new(id, StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
-    };
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
-        && encoding.as_bytes() != b"identity"
-    {
-        let message = "compressed request bodies are not read; send it without `content-encoding`";
-        return Err(ApiError::new(
+    let refused = match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding.as_bytes() != b"identity" => ApiError::new(
             id,
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_encoding",
-            message,
-        ));
+            "compressed request bodies are not read; send it without `content-encoding`",
+        ),
+        _ => match collect(&mut body, headers, limit).await {
+            Ok(Some(body)) => return Ok(body),
+            Ok(None) => {
+                let message = format!("the request body is larger than {limit} bytes");
+                ApiError::new(id, StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+            }
+            Err(_) => {
+                let message = "the request body broke off before its end";
+                return Err(ApiError::new(id, StatusCode::BAD_REQUEST, "incomplete_body", message));
+            }
+        },
+    };
+    // A client that asks first sends nothing when the answer is no.
+    if !headers.contains_key(header::EXPECT) {
+        let reading_off = async {
+            let mut left = READ_OFF.0;
+            while let Some(Ok(frame)) = body.frame().await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(READ_OFF.1, reading_off).await;
     }
+    Err(refused)
+}
+
+/// The whole body; nothing if it is longer than the limit, by its own word or as it comes.
+async fn collect(
+    body: &mut Body,
+    headers: &HeaderMap,
+    limit: usize,
+) -> Result<Option<Bytes>, axum::Error> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|len| len > limit) {
-        return Err(too_large());
+    let announced = announced.and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Ok(None);
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => {
-            let message = "the request body broke off before its end";
-            Err(ApiError::new(id, StatusCode::BAD_REQUEST, "incomplete_body", message))
+    let mut first = Bytes::new();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > limit {
+            return Ok(None);
+        }
+        match (first.is_empty(), rest.is_empty()) {
+            // Most bodies come in one piece, which need not be copied.
+            (true, true) => first = data,
+            (_, true) => {
+                rest.reserve_exact(announced.unwrap_or(0).max(first.len() + data.len()));
+                rest.extend_from_slice(&std::mem::take(&mut first));
+                rest.extend_from_slice(&data);
+            }
+            (_, false) => rest.extend_from_slice(&data),
         }
     }
+    Ok(Some(if rest.is_empty() { first } else { Bytes::from(rest) }))
 }
 
 /// Authenticates, reads and decides a request. Nothing has been sent anywhere when this returns.

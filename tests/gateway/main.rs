@@ -4,6 +4,7 @@
 
 mod cache;
 mod cli;
+mod dialects;
 mod faults;
 mod hangup;
 mod input;
