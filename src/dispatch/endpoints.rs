@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -96,40 +97,42 @@ impl Endpoints {
     }
 }
 
-/// One HTTP client, with its own pool of connections, per time limit for connecting: the limit
-/// belongs to the connector, and nearly always there is only one.
+/// One HTTP client, with its own pool of connections, per thread and per time limit for connecting:
+/// the limit belongs to the connector, and nearly always there is only one; and a connection is driven
+/// by the thread that opened it, so that another thread's request would have to be handed over to it.
 #[derive(Clone)]
 pub struct Clients {
-    usual: (Duration, Client),
-    others: std::sync::Arc<Mutex<HashMap<Duration, Client>>>,
+    usual: Duration,
+    built: std::sync::Arc<Mutex<HashMap<(ThreadId, Duration), Client>>>,
 }
 
-/// More limits than anybody writes into a policy.
-const MOST_CLIENTS: usize = 32;
+/// More threads and limits than there are processors and anybody writes into a policy.
+const MOST_CLIENTS: usize = 1_024;
 
 impl Clients {
-    /// The usual client; others are made when a policy asks for them.
+    /// Clients that usually have this long to connect.
     ///
     /// # Errors
     /// When the system has no usable TLS roots.
     pub fn new(connect: Duration) -> Result<Clients, TransportError> {
-        let usual = (connect, build(connect)?);
-        Ok(Clients { usual, others: Default::default() })
+        let clients = Clients { usual: connect, built: Default::default() };
+        // Whatever is wrong shows now.
+        clients.within(connect)?;
+        Ok(clients)
     }
 
     fn within(&self, connect: Duration) -> Result<Client, TransportError> {
-        if connect == self.usual.0 {
-            return Ok(self.usual.1.clone());
-        }
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = others.get(&connect) {
+        let thread = std::thread::current().id();
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = built.get(&(thread, connect)) {
             return Ok(client.clone());
         }
-        if others.len() >= MOST_CLIENTS {
-            return Ok(self.usual.1.clone());
+        let usual = built.get(&(thread, self.usual)).filter(|_| built.len() >= MOST_CLIENTS);
+        if let Some(client) = usual {
+            return Ok(client.clone());
         }
         let client = build(connect)?;
-        others.insert(connect, client.clone());
+        built.insert((thread, connect), client.clone());
         Ok(client)
     }
 }

@@ -28,6 +28,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower_service::Service;
 
+use super::lanes::Lanes;
+
 /// All headers of a request together, in bytes; more is answered with 431.
 const HEADER_BYTES: usize = 64 * 1024;
 
@@ -81,11 +83,13 @@ pub struct Drained {
 
 /// Answers on `listener` with `router` until `stop` says otherwise; returns when the last connection
 /// is closed, the drain time is over, or at [`Stop::Now`]. Handlers find the client's address as
-/// [`ConnectInfo<SocketAddr>`]. A panic in a handler is answered with 500.
+/// [`ConnectInfo<SocketAddr>`]. A panic in a handler is answered with 500. Connections are served on
+/// `lanes`; without any, on the caller's own runtime.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: AcceptLimits,
+    lanes: Option<&Lanes>,
     mut stop: watch::Receiver<Stop>,
 ) -> Drained {
     let builder = Arc::new(builder(&limits));
@@ -102,10 +106,19 @@ pub async fn serve(
             (stream, peer, permit) = accept(&listener, &permits) => {
                 let (router, builder) = (router.clone(), Arc::clone(&builder));
                 let (limit, stop) = (limits.header_read_timeout, watching.clone());
-                connections.spawn(async move {
-                    connection(stream, peer, router, &builder, limit, stop).await;
+                let Ok(stream) = stream.into_std() else { continue };
+                let serving = async move {
+                    // It belongs to the runtime that serves it.
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => connection(stream, peer, router, &builder, limit, stop).await,
+                        Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+                    }
                     drop(permit);
-                });
+                };
+                match lanes {
+                    Some(lanes) => connections.spawn_on(serving, lanes.next()),
+                    None => connections.spawn(serving),
+                };
             }
         }
     }

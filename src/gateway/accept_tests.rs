@@ -49,7 +49,7 @@ async fn start(limits: AcceptLimits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(Stop::Run);
-    let served = tokio::spawn(serve(listener, router(), limits, stopped));
+    let served = tokio::spawn(serve(listener, router(), limits, None, stopped));
     Server { address, stop, served }
 }
 

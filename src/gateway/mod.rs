@@ -14,6 +14,7 @@ mod exchange;
 pub mod headers;
 mod ingress;
 mod intake;
+pub mod lanes;
 mod pages;
 pub mod reload;
 pub mod serve;

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::accept::{self, AcceptLimits, Stop};
+use super::lanes::Lanes;
 use super::reload::{Change, Watcher};
 use super::state::Gateway;
 use super::world::{Problems, Setting, World};
@@ -41,6 +42,7 @@ pub struct Running {
     /// The world it began in.
     pub gateway: Arc<Gateway>,
     listeners: Vec<TcpListener>,
+    lanes: Lanes,
     limits: AcceptLimits,
     options: Options,
     config: Config,
@@ -120,10 +122,13 @@ impl Running {
             addresses.push(listener.local_addr().unwrap_or(*address));
             listeners.push(listener);
         }
+        let lanes = Lanes::start()
+            .map_err(|error| problem(format!("threads cannot be started: {error}")))?;
         Ok(Running {
             addresses,
             gateway,
             listeners,
+            lanes,
             limits,
             options,
             config,
@@ -174,7 +179,7 @@ impl Running {
         });
         let serving = self.listeners.into_iter().map(|listener| {
             let router = super::router(self.gateway.clone());
-            accept::serve(listener, router, self.limits, stopped.clone())
+            accept::serve(listener, router, self.limits, Some(&self.lanes), stopped.clone())
         });
         let drained = futures_util::future::join_all(serving).await;
         let cut: usize = drained.iter().map(|drained| drained.cut).sum();

@@ -25,7 +25,9 @@ const CLIENTS: [Client; 4] = [
             json!({"model": model, "max_tokens": 1000, "stream": stream,
                 "messages": [{"role": "user", "content": prompt}]})
         },
-        text: |body| body["content"].as_array().unwrap().iter().map(|block| &block["text"]).collect(),
+        text: |body| {
+            body["content"].as_array().unwrap().iter().map(|block| &block["text"]).collect()
+        },
         piece: |event| (&event["delta"]["text"], event["type"] == "message_stop"),
         error: |body| &body["error"]["code"],
     },
@@ -35,7 +37,11 @@ const CLIENTS: [Client; 4] = [
         body: |model, prompt, stream| json!({"model": model, "input": prompt, "stream": stream}),
         text: |body| {
             let items = body["output"].as_array().unwrap().iter();
-            items.filter_map(|item| item["content"].as_array()).flatten().map(|part| &part["text"]).collect()
+            items
+                .filter_map(|item| item["content"].as_array())
+                .flatten()
+                .map(|part| &part["text"])
+                .collect()
         },
         piece: |event| match event["type"].as_str() {
             Some("response.output_text.delta") => (&event["delta"], false),
@@ -63,9 +69,7 @@ const CLIENTS: [Client; 4] = [
     Client {
         name: "completions",
         path: |_, _| "/v1/completions".into(),
-        body: |model, prompt, stream| {
-            json!({"model": model, "prompt": prompt, "stream": stream, "max_tokens": 500})
-        },
+        body: |model, prompt, stream| json!({"model": model, "prompt": prompt, "stream": stream, "max_tokens": 500}),
         text: |body| vec![&body["choices"][0]["text"]],
         piece: |event| (&event["choices"][0]["text"], event == "[DONE]"),
         error: |body| &body["error"]["code"],
@@ -104,7 +108,13 @@ async fn whole_answers_and_streams_say_the_same() {
             assert_eq!(reply.status, 200, "{}: {}", client.name, reply.text());
             assert_eq!(reply.is_stream(), stream, "{}", client.name);
             let (text, complete) = text_of(client, &reply);
-            assert_eq!((text, complete), (plain.clone(), true), "{}: {}", client.name, reply.text());
+            assert_eq!(
+                (text, complete),
+                (plain.clone(), true),
+                "{}: {}",
+                client.name,
+                reply.text()
+            );
             assert_eq!((reply.own("model"), reply.own("reason")), ("sim/m", "matched"));
         }
     }

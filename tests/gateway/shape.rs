@@ -47,7 +47,7 @@ impl Scribe {
             pointsman::gateway::accept::AcceptLimits::from(&pointsman::config::Limits::default());
         let (stop, stopped) = tokio::sync::watch::channel(pointsman::gateway::accept::Stop::Run);
         tokio::spawn(async move {
-            pointsman::gateway::accept::serve(listener, router, limits, stopped).await;
+            pointsman::gateway::accept::serve(listener, router, limits, None, stopped).await;
             drop(stop);
         });
         Scribe { address, seen }
