@@ -3,10 +3,11 @@
 use pointsman::dialect::answer::Finish;
 use pointsman::dialect::{Dialect, Quirks};
 use pointsman::error_class::ErrorClass;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::corpus::{self, Body};
 use crate::harness::{self, Plain, Reader, arguments};
+use crate::requests;
 
 const READER: Reader = Reader { whole, stream };
 
@@ -110,4 +111,56 @@ fn stream(events: &[(String, Value)]) -> Plain {
         call.2 = arguments(if piece == "null" { "{}" } else { &piece });
     }
     plain
+}
+
+#[test]
+fn requests_are_sent_as_they_were_recorded() {
+    let Some(exchanges) = corpus::load(&["cohere.chat"]) else { return };
+    let mut compared = 0;
+    harness::each(&exchanges, |exchange| {
+        compared += usize::from(requests::check(exchange, Dialect::CohereChat, chat, plain));
+    });
+    println!("cohere.chat: {compared} requests");
+    assert!(compared >= 38);
+}
+
+/// The same request in `openai.chat`.
+fn chat(_: &corpus::Exchange, it: &Value) -> Option<Value> {
+    let messages = it["messages"].as_array()?.iter().map(|message| {
+        let mut message = message.clone();
+        if let Some(parts) = message["content"].as_array_mut() {
+            let thought = parts.iter().find(|part| part["type"] == "thinking").cloned();
+            parts.retain(|part| part["type"] != "thinking");
+            if let Some(thought) = thought {
+                message["reasoning_content"] = thought["thinking"].clone();
+            }
+        }
+        message
+    });
+    let format = match &it["response_format"]["json_schema"] {
+        Value::Null => Value::Null,
+        schema => json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}),
+    };
+    let choice = it["tool_choice"].as_str().map(str::to_lowercase);
+    let reasoning =
+        it["thinking"].as_object().map(|it| json!({"enabled": it["type"] == "enabled"}));
+    Some(json!({
+        "model": it["model"], "messages": messages.collect::<Vec<_>>(), "stream": it["stream"],
+        "tools": it["tools"], "tool_choice": choice, "response_format": format,
+        "temperature": it["temperature"], "max_tokens": it["max_tokens"], "seed": it["seed"],
+        "stop": it["stop_sequences"], "reasoning": reasoning, "documents": it["documents"],
+    }))
+}
+
+fn plain(it: Value) -> Value {
+    let mut it = requests::without_empties(it);
+    for message in it["messages"].as_array_mut().unwrap() {
+        let words = match message["content"].as_array().map(Vec::as_slice) {
+            Some([part]) if part["type"] == "text" => part["text"].clone(),
+            _ => continue,
+        };
+        message["content"] = if words == "" { Value::Null } else { words };
+    }
+    it["stream"] = it["stream"].as_bool().unwrap_or(false).into();
+    requests::without_empties(it)
 }

@@ -11,3 +11,4 @@ mod harness;
 mod ollama;
 mod openai_chat;
 mod openai_chat_plain;
+mod requests;

@@ -31,13 +31,17 @@ impl Blocks {
         }
     }
 
-    /// A block of text; an empty one is refused, and so is one of blanks.
+    /// A block of text; an empty one is refused, and one of blanks says nothing.
     fn text(&mut self, text: &str) -> bool {
         let says = !text.trim().is_empty();
         if says {
-            self.push(|w| w.object(|w| w.field_str("text", text)));
+            self.verbatim(text);
         }
         says
+    }
+
+    fn verbatim(&mut self, text: &str) {
+        self.push(|w| w.object(|w| w.field_str("text", text)));
     }
 
     fn is_empty(&self) -> bool {
@@ -194,13 +198,22 @@ impl<'e, 'c> Content<'e, 'c> {
 
     fn user(&mut self, turn: &mut Draft, part: &'c Part<'c>) {
         let before = turn.blocks.0.len();
+        let marks = part.cache.is_some() && self.family.caches();
         match &part.body {
             Body::Text { text, .. } | Body::Refusal(text) => {
                 turn.has_text |= turn.blocks.text(text);
+                // Blanks are taken, and the mark has to stay where it is.
+                if marks && !text.is_empty() && turn.blocks.0.len() == before {
+                    turn.blocks.verbatim(text);
+                }
             }
             Body::Media(media) => {
                 turn.has_document |= media.kind == MediaKind::Document;
                 self.media(&mut turn.blocks, media);
+                // A mark may not follow these at once.
+                if marks && matches!(media.kind, MediaKind::Document | MediaKind::Video) {
+                    turn.blocks.verbatim("\n");
+                }
             }
             Body::Result(result) if self.has_tools => {
                 self.result(&mut turn.results, result);
