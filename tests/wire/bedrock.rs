@@ -305,6 +305,9 @@ fn plain(it: Value) -> Value {
             }
         }
     }
+    if it["toolConfig"]["toolChoice"]["auto"].is_object() {
+        it["toolConfig"].as_object_mut().unwrap().remove("toolChoice");
+    }
     let schema = it.pointer_mut("/outputConfig/textFormat/structure/jsonSchema");
     if let Some(schema) = schema {
         let json: Value = serde_json::from_str(text(&schema["schema"])).unwrap();

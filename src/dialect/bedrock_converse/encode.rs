@@ -212,23 +212,19 @@ impl Encoder<'_> {
                 }
             }
         });
-        let forced = match &self.it.tool_choice {
-            None | Some(ToolChoice::None) => return,
-            Some(ToolChoice::Auto | ToolChoice::Allowed { required: false, .. }) => None,
-            Some(ToolChoice::Required | ToolChoice::Allowed { required: true, .. }) => Some(None),
-            Some(ToolChoice::Named(name)) => Some(Some(name)),
+        // `auto` is what unsaid means, and some models refuse every word about it.
+        let only = match &self.it.tool_choice {
+            Some(ToolChoice::Required | ToolChoice::Allowed { required: true, .. }) => None,
+            Some(ToolChoice::Named(name)) => Some(name),
+            _ => return,
         };
-        let forced = forced.filter(|_| {
-            !self.thinking.is_claudes() || {
-                let note = "the model may not be made to call tools while it thinks";
-                self.losses.note("tool_choice", LossKind::Dropped, note);
-                false
-            }
-        });
-        w.field_object("toolChoice", |w| match forced {
-            None => w.field_object("auto", |_| {}),
-            Some(None) => w.field_object("any", |_| {}),
-            Some(Some(name)) => w.field_object("tool", |w| w.field_str("name", name)),
+        if self.thinking.is_claudes() {
+            let note = "the model may not be made to call tools while it thinks";
+            return self.losses.note("tool_choice", LossKind::Dropped, note);
+        }
+        w.field_object("toolChoice", |w| match only {
+            None => w.field_object("any", |_| {}),
+            Some(name) => w.field_object("tool", |w| w.field_str("name", name)),
         });
     }
 

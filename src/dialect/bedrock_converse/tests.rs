@@ -207,3 +207,28 @@ fn reasons_are_read_and_what_is_unknown_is_kept() {
     let empty = json!({"output": {"message": {"content": []}}, "stopReason": "end_turn"});
     assert!(read(empty).unwrap().is_empty());
 }
+
+#[test]
+fn a_wrong_byte_anywhere_does_no_harm() {
+    let (events, whole) = everything();
+    let whole = whole.to_string();
+    for at in 0..whole.len() {
+        for byte in [b'{', b'"', b']', b'0'] {
+            let mut body = whole.clone().into_bytes();
+            body[at] = byte;
+            let _ = Converse.read(&body, &Quirks::NONE);
+        }
+    }
+    for (number, (name, data)) in events.iter().enumerate() {
+        let data = data.to_string();
+        for at in 0..data.len() {
+            let mut broken = data.clone().into_bytes();
+            broken[at] = if at % 2 == 0 { b'{' } else { b'"' };
+            let mut stream = Converse.stream(&Quirks::NONE);
+            stream.push(frames(&events[..number]));
+            stream.push(Bytes::from(frame(&[(":event-type", name)], &broken)));
+            stream.push(frames(&events[number + 1..]));
+            let _ = stream.finish();
+        }
+    }
+}

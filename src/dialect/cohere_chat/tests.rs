@@ -110,9 +110,8 @@ fn what_it_has_no_words_for_is_told() {
     );
 }
 
-#[test]
-fn an_answer_is_read_whatever_its_order() {
-    let body = json!({
+fn everything() -> Value {
+    json!({
         "id": "i",
         "message": {
             "citations": [{"start": 0, "end": 2, "text": "It", "sources": [
@@ -127,7 +126,29 @@ fn an_answer_is_read_whatever_its_order() {
         "logprobs": [{"token_ids": [1, 2], "text": "It is", "logprobs": [-0.5, -1.5]}],
         "usage": {"billed_units": {"input_tokens": 1, "output_tokens": 1}, "cached_tokens": 4,
             "tokens": {"input_tokens": 10, "output_tokens": 9, "reasoning_tokens": 3, "image_tokens": 2}},
-    });
+    })
+}
+
+#[test]
+fn a_wrong_byte_anywhere_does_no_harm() {
+    let whole = everything().to_string();
+    for at in 0..whole.len() {
+        for byte in [b'{', b'"', b']', b'0'] {
+            let mut body = whole.clone().into_bytes();
+            body[at] = byte;
+            let _ = Chat.read(&body, &Quirks::NONE);
+            let mut stream = Chat.stream(&Quirks::NONE);
+            let text = String::from_utf8(body).unwrap();
+            let event = format!("data: {{\"type\":\"content-delta\",\"delta\":{text}}}\n\n");
+            stream.push(Bytes::from(event));
+            let _ = stream.finish();
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_read_whatever_its_order() {
+    let body = everything();
     let answer = Chat.read(body.to_string().as_bytes(), &Quirks::NONE).unwrap();
     let choice = answer.primary().unwrap();
     let texts: Vec<&str> = choice.parts.iter().map(|part| part.main_text()).collect();

@@ -158,3 +158,23 @@ fn an_error_line_is_an_error_and_no_end_is_none() {
     let answer = Chat.read(br#"{"error":"boom"}"#, &Quirks::NONE).unwrap();
     assert_eq!(answer.error.unwrap().message, "boom");
 }
+
+#[test]
+fn a_wrong_byte_anywhere_does_no_harm() {
+    let line = concat!(
+        r#"{"model":"m","message":{"content":"a","thinking":"h","tool_calls":[{"id":"c","#,
+        r#""function":{"name":"f","arguments":{"x":1}}}]},"done":true,"done_reason":"stop","#,
+        r#""prompt_eval_count":1,"eval_count":2,"logprobs":[{"token":"a","logprob":-1}]}"#,
+    );
+    for at in 0..line.len() {
+        for byte in [b'{', b'"', b']', b'0'] {
+            let mut body = line.as_bytes().to_vec();
+            body[at] = byte;
+            let _ = Chat.read(&body, &Quirks::NONE);
+            let mut stream = Chat.stream(&Quirks::NONE);
+            body.push(b'\n');
+            stream.push(Bytes::from(body));
+            let _ = stream.finish();
+        }
+    }
+}
