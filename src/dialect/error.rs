@@ -52,9 +52,10 @@ impl UpstreamError {
         body: &[u8],
         now: SystemTime,
     ) -> UpstreamError {
-        let mut error = match serde_json::from_slice::<Value>(body) {
-            Ok(value) => UpstreamError::from_value(status, &value),
-            Err(_) => UpstreamError::from_page(status, headers, body),
+        let mut error = match (serde_json::from_slice::<Value>(body), amazon_type(headers)) {
+            (Ok(value), Some(code)) => UpstreamError::named(status, code, &value.to_string()),
+            (Ok(value), None) => UpstreamError::from_value(status, &value),
+            (Err(_), _) => UpstreamError::from_page(status, headers, body),
         };
         if matches!(
             error.class,
@@ -72,6 +73,12 @@ impl UpstreamError {
             Ok(value) => UpstreamError::from_value(status, &value),
             Err(_) => UpstreamError::invalid("invalid_json", "an error that is not valid JSON"),
         }
+    }
+
+    /// Reads an error whose code stands outside of its JSON: in the name of an event.
+    pub fn named(status: u16, code: &str, json: &str) -> UpstreamError {
+        let inner = serde_json::from_str(json).unwrap_or(Value::Null);
+        UpstreamError::from_value(status, &serde_json::json!({"code": code, "error": inner}))
     }
 
     fn from_value(status: u16, value: &Value) -> UpstreamError {
@@ -131,6 +138,12 @@ pub fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
             .get(http::header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|kind| kind.starts_with("text/html"))
+}
+
+/// AWS names the error in a header: `ThrottlingException:http://internal.amazon.com/…`.
+fn amazon_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get("x-amzn-errortype")?.to_str().ok()?;
+    value.split([':', '#']).next().map(str::trim).filter(|code| !code.is_empty())
 }
 
 /// What the nine shapes have in common.
@@ -235,6 +248,8 @@ const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
             "total length of all messages is too long",
             "input token count exceeds",
             "too many input tokens",
+            "number of input tokens exceeds",
+            "input is too long",
         ],
     ),
     (
@@ -264,6 +279,7 @@ const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
             "enforced_spend_limit_reached",
             "arrearage",
             "exceeded_current_quota_error",
+            "servicequotaexceededexception",
         ],
         &[
             "insufficient balance",
@@ -284,6 +300,7 @@ const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
             "service_unavailable_error",
             "model_overloaded",
             "queue_exceeded",
+            "serviceunavailableexception",
             "slow_down",
         ],
         &[
@@ -316,8 +333,15 @@ const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
             "rate_limit_error",
             "rate_limit_reached_error",
             "too_many_requests",
+            "throttlingexception",
         ],
         &["rate limit", "rate-limited", "too many requests", "throttl"],
+    ),
+    (ErrorClass::Timeout, &["modeltimeoutexception"], &[]),
+    (
+        ErrorClass::ServerError,
+        &["internalserverexception", "modelerrorexception", "modelstreamerrorexception"],
+        &[],
     ),
     // The same request is wrong everywhere, even where its message says "not supported".
     (
@@ -335,7 +359,13 @@ const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
     (
         ErrorClass::Unsupported,
         &["unsupported_parameter", "unsupported_value", "unsupported_model"],
-        &["not supported", "does not support", "not enabled for this model", "unsupported"],
+        &[
+            "not supported",
+            "does not support",
+            "doesn't support",
+            "not enabled for this model",
+            "unsupported",
+        ],
     ),
 ];
 
@@ -366,7 +396,11 @@ fn classify(status: u16, words: &[String; 3], message: &str) -> ErrorClass {
         (500..600, _) => ErrorClass::ServerError,
         (300..400, _) => ErrorClass::InvalidResponse,
         // An error under status 200 that names no status of its own.
-        (_, None) if words.iter().any(|word| word == "invalid_request_error") => {
+        (_, None)
+            if words
+                .iter()
+                .any(|word| matches!(&**word, "invalid_request_error" | "validationexception")) =>
+        {
             ErrorClass::BadRequest
         }
         _ => ErrorClass::ServerError,

@@ -140,3 +140,24 @@ proptest! {
         prop_assert!(error.retry_after.unwrap_or_default() <= MAX_RETRY_AFTER);
     }
 }
+
+#[test]
+fn amazon_names_the_error_in_a_header() {
+    use ErrorClass::*;
+    let named = |status: u16, name: &str, message: &str| {
+        let kind = format!("{name}:http://internal.amazon.com/coral/com.amazon.bedrock/");
+        let body = format!(r#"{{"message":"{message}"}}"#);
+        let error = read(status, &[("x-amzn-errortype", &kind)], &body);
+        assert_eq!((&*error.code, &*error.message), (name, message));
+        error.class
+    };
+    assert_eq!(named(429, "ThrottlingException", "m"), RateLimited);
+    assert_eq!(named(503, "ServiceUnavailableException", "m"), Overloaded);
+    assert_eq!(named(424, "ModelErrorException", "m"), ServerError);
+    assert_eq!(named(408, "ModelTimeoutException", "m"), Timeout);
+    assert_eq!(named(400, "ServiceQuotaExceededException", "m"), QuotaExhausted);
+    assert_eq!(named(400, "ValidationException", "m"), BadRequest);
+    assert_eq!(named(403, "AccessDeniedException", "m"), Auth);
+    let message = "Number of input tokens exceeds maximum length.";
+    assert_eq!(named(400, "ValidationException", message), ContextExceeded);
+}

@@ -11,13 +11,18 @@
 
 pub mod answer;
 pub mod aws_frames;
+pub mod bedrock_converse;
 pub mod client_error;
+pub mod cohere_chat;
 pub mod conversation;
 pub mod edits;
 pub mod error;
+pub mod fault;
 pub mod framing;
 pub mod json;
+pub mod losses;
 pub mod object;
+pub mod ollama_chat;
 pub mod openai_chat;
 pub mod part;
 pub mod passage;

@@ -15,7 +15,7 @@ use super::quirks::Quirks;
 use super::request::Request;
 use super::sink::Writer;
 use super::stream::Stream;
-use super::{Dialect, openai_chat};
+use super::{Dialect, bedrock_converse, cohere_chat, ollama_chat, openai_chat};
 use crate::error_class::ErrorClass;
 
 /// The provider's side of a dialect.
@@ -107,6 +107,9 @@ impl From<Inexpressible> for UpstreamError {
 pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
     Some(match dialect {
         Dialect::OpenAiChat => &openai_chat::Chat,
+        Dialect::BedrockConverse => &bedrock_converse::Converse,
+        Dialect::CohereChat => &cohere_chat::Chat,
+        Dialect::OllamaChat => &ollama_chat::Chat,
         _ => return None,
     })
 }

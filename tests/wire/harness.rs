@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pointsman::dialect::answer::{Answer, Finish};
 use pointsman::dialect::passage::{self, Context};
 use pointsman::dialect::{
-    Dialect, EventKind, Quirks, Request, StreamEnd, UsageSource, openai_chat,
+    Dialect, EventKind, Quirks, Request, StreamEnd, UpstreamError, UsageSource, openai_chat,
 };
 use serde_json::Value;
 
@@ -299,6 +299,14 @@ fn check_translations(
         let again = end.unwrap_or_else(|end| panic!("{id}: {end:?}\n{shown}"));
         assert_eq!(essence(&again, client), essence(answer, client), "{id}: {shown}");
     }
+}
+
+/// Reads the error of an exchange, and shows it with its body.
+pub fn check_error(exchange: &Exchange, check: impl FnOnce(&UpstreamError, &Value)) {
+    let Body::Json(body) = &exchange.body else { panic!("{}: no JSON", exchange.id) };
+    let (text, now) = (body.to_string(), std::time::SystemTime::UNIX_EPOCH);
+    let headers = &exchange.headers;
+    check(&UpstreamError::from_response(exchange.status, headers, text.as_bytes(), now), body);
 }
 
 /// Runs a check over exchanges and lists all that fail.

@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a recording that is not as expected fails the test")]
 
+mod bedrock;
+mod cohere;
 mod corpus;
 #[allow(dead_code, reason = "used by the dialects that have a reader of their own")]
 mod harness;
+mod ollama;
 mod openai_chat;
 mod openai_chat_plain;
+mod requests;

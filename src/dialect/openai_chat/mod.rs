@@ -27,6 +27,7 @@ use super::quirks::Quirks;
 use super::sink::Writer;
 use super::stream::Stream;
 
+pub(super) use pieces::token_logprob;
 pub use request::Request;
 pub use stream::stream;
 
