@@ -12,13 +12,16 @@
 pub mod answer;
 pub mod aws_frames;
 pub mod client_error;
+pub mod cohere_embed;
 pub mod conversation;
 pub mod edits;
 pub mod error;
 pub mod framing;
+pub mod gemini_embed;
 pub mod json;
 pub mod object;
 pub mod openai_chat;
+pub mod openai_embeddings;
 pub mod part;
 pub mod passage;
 pub mod quirks;

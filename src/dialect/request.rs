@@ -8,13 +8,15 @@ use super::object::Object;
 use super::passage::Inexpressible;
 use super::quirks::Quirks;
 use super::shape::RequestShape;
-use super::{Dialect, openai_chat};
+use super::{Dialect, openai_chat, openai_embeddings};
 
 /// A request that was read.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// `openai.chat`
     Chat(openai_chat::Request),
+    /// `openai.embeddings`
+    Embeddings(openai_embeddings::Request),
 }
 
 impl Request {
@@ -22,6 +24,7 @@ impl Request {
     pub fn dialect(&self) -> Dialect {
         match self {
             Request::Chat(_) => Dialect::OpenAiChat,
+            Request::Embeddings(_) => Dialect::OpenAiEmbeddings,
         }
     }
 
@@ -29,6 +32,7 @@ impl Request {
     pub fn shape(&self) -> &RequestShape {
         match self {
             Request::Chat(request) => request.shape(),
+            Request::Embeddings(request) => request.shape(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Request {
     pub fn object(&self) -> &Object {
         match self {
             Request::Chat(request) => request.object(),
+            Request::Embeddings(request) => request.object(),
         }
     }
 
@@ -48,6 +53,7 @@ impl Request {
     pub fn encode(&self, edits: &Edits, quirks: &Quirks) -> Encoded {
         match self {
             Request::Chat(request) => request.encode(edits, quirks),
+            Request::Embeddings(request) => request.encode(edits, quirks),
         }
     }
 
@@ -58,6 +64,7 @@ impl Request {
     pub fn decode(&self) -> Result<Conversation<'_>, Inexpressible> {
         match self {
             Request::Chat(request) => request.decode(),
+            Request::Embeddings(_) => Err(Inexpressible::new("embeddings are no conversation")),
         }
     }
 
@@ -80,6 +87,12 @@ impl Request {
             (tool.name().to_owned(), schema.map(|schema| schema.to_string()))
         });
         tools.collect()
+    }
+}
+
+impl From<openai_embeddings::Request> for Request {
+    fn from(request: openai_embeddings::Request) -> Request {
+        Request::Embeddings(request)
     }
 }
 

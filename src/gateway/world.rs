@@ -267,9 +267,8 @@ fn providers(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Provider>
             }
         }
         if found.len() == before && problems.is_empty() {
-            let needs = entry.needs();
-            let what =
-                format!("provider `{id}`: it is in the configuration, but has no key; {needs}");
+            let lacks = entry.lacks();
+            let what = format!("provider `{id}`: it is in the configuration, but {lacks}");
             problems.push(what);
         }
     }

@@ -14,12 +14,13 @@ use crate::error_class::ErrorClass;
 const UP: [&str; 1] = ["x-request-id"];
 
 /// Headers that come down: what limits and retries are decided by, and what support asks for.
-const DOWN: [&str; 7] = [
+const DOWN: [&str; 8] = [
     "content-type",
     "retry-after",
     "retry-after-ms",
     "x-request-id",
     "request-id",
+    "x-amzn-requestid",
     "openai-processing-ms",
     "cf-ray",
 ];

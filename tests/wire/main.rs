@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a recording that is not as expected fails the test")]
 
 mod corpus;
+mod embeddings;
 #[allow(dead_code, reason = "used by the dialects that have a reader of their own")]
 mod harness;
 mod openai_chat;

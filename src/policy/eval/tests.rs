@@ -212,14 +212,16 @@ fn constraints_are_joined_and_can_only_shrink() {
 
 #[test]
 fn conversations_and_embeddings_do_not_mix() {
-    let all = program("default -> all\npool all = models where price.input < $1000 pick best\n");
-    assert_eq!(only_step(&ask().plan(&all)), "d c b a");
+    let all = program("default -> all\npool all = models where provider == \"t\" pick best\n");
+    assert_eq!(only_step(&ask().plan(&all)), "d c b a free");
     let embed = || ask().text("request.api", "embeddings");
     assert!(embed().removals(&all).iter().all(|it| it.by == RemovedBy::Lacks("embeddings")));
     let both = program("default -> both\npool both = [t/a, t/vectors] pick first\n");
     assert_eq!(only_step(&ask().plan(&both)), "a");
     assert_eq!(only_step(&embed().int("request.bytes", 9_000_000).plan(&both)), "vectors");
-    let asked = program("default -> asked\npool asked = models where embeddings pick cheapest\n");
+    let asked = program(
+        "default -> asked\npool asked = models where embeddings and provider == \"t\" pick cheapest\n",
+    );
     assert_eq!(only_step(&embed().plan(&asked)), "vectors");
 }
 

@@ -109,23 +109,28 @@ pub enum Place {
 }
 
 impl Entry {
-    /// What has to be set for it to be usable, in words.
-    pub fn needs(&self) -> String {
+    /// What it lacks where it cannot be used, and what to do: the end of a sentence.
+    pub fn lacks(&self) -> String {
         let variables = self.key_env.join("` or `");
-        match self.auth {
-            Auth::SigV4 { .. } => format!(
-                "set `region` and either `profile`, `access_key_id` and `secret_access_key`, or \
-                 `api_key`; or AWS's own variables"
-            ),
-            Auth::GoogleOAuth => {
-                "set `project`, `location` and `credentials_file`, or Google's own variables"
+        match (self.auth, self.base_url, self.base_url_env) {
+            (Auth::SigV4 { .. }, ..) => {
+                "has no keys; set `access_key_id` and `secret_access_key`, or `profile`, or \
+                 `api_key`, or AWS's own variables"
                     .to_owned()
             }
-            _ if self.base_url.is_none() && self.place == Place::Local => {
-                "set `base_url`".to_owned()
+            (Auth::GoogleOAuth, ..) => {
+                "has no credentials; set `credentials_file`, or `GOOGLE_APPLICATION_CREDENTIALS`"
+                    .to_owned()
             }
-            _ if variables.is_empty() => "set `api_key`".to_owned(),
-            _ => format!("set `api_key`, or the variable `{variables}`"),
+            (_, None, Some(address)) if self.place == Place::Local => {
+                format!("has no address; set `base_url`, or the variable `{address}`")
+            }
+            (_, None, Some(address)) => format!(
+                "has no key or no address; set `api_key` and `base_url`, or the variables \
+                 `{variables}` and `{address}`"
+            ),
+            _ if variables.is_empty() => "has no key; set `api_key`".to_owned(),
+            _ => format!("has no key; set `api_key`, or the variable `{variables}`"),
         }
     }
 }
