@@ -314,7 +314,14 @@ providers:
     }
     insta::assert_snapshot!(
         broken("providers:\n  a:\n    dialect: openai.chats\n    projekt: x\n    secret_key: y\n"),
-        @""
+        @r"
+        pointsman.yaml:3:14: `openai.chats` is none of openai.chat, openai.responses, openai.completions, openai.embeddings, anthropic.messages, gemini.generate, gemini.embed, bedrock.converse, cohere.chat, cohere.embed, ollama.chat
+            help: did you mean `openai.chat`?
+        pointsman.yaml:4:5: unknown key `projekt`
+            help: did you mean `project`?
+        pointsman.yaml:5:5: unknown key `secret_key`
+            help: keys here: kind, dialect, base_url, api_key, api_keys, headers, models, connect_timeout, region, api_version, profile, access_key_id, secret_access_key, session_token, project, location, credentials_file, enabled
+        "
     );
 }
 
