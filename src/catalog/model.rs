@@ -56,6 +56,8 @@ pub struct Capabilities {
     pub logprobs: bool,
     pub open_weights: bool,
     pub local: bool,
+    /// Turns texts into vectors, and holds no conversations.
+    pub embeddings: bool,
 }
 
 /// The prices of one model.

@@ -212,6 +212,7 @@ fn capabilities(abilities: &[Ability]) -> Capabilities {
             Ability::Logprobs => &mut can.logprobs,
             Ability::OpenWeights => &mut can.open_weights,
             Ability::Local => &mut can.local,
+            Ability::Embeddings => &mut can.embeddings,
         } = true;
     }
     can

@@ -302,6 +302,7 @@ abilities! {
     Logprobs = "logprobs",
     OpenWeights = "open_weights",
     Local = "local",
+    Embeddings = "embeddings",
 }
 
 impl<'de> Deserialize<'de> for Ability {

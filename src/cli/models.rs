@@ -80,6 +80,7 @@ fn abilities(model: &Model) -> Vec<&'static str> {
         (can.logprobs, "logprobs"),
         (can.open_weights, "open_weights"),
         (can.local, "local"),
+        (can.embeddings, "embeddings"),
     ]
     .into_iter()
     .filter_map(|(has, name)| has.then_some(name))

@@ -101,7 +101,9 @@ impl Config {
     /// The files and folders whose change changes the configuration.
     pub fn watched(&self) -> Vec<PathBuf> {
         let policies = self.policy.iter().chain(&self.policies).map(|path| path.to_path_buf());
-        self.file.iter().chain(&self.secret_files).cloned().chain(policies).collect()
+        let accounts = self.providers.values().filter_map(|it| it.credentials_file.clone());
+        let secrets = self.secret_files.iter().cloned().chain(accounts);
+        self.file.iter().cloned().chain(secrets).chain(policies).collect()
     }
 }
 

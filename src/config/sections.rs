@@ -12,6 +12,7 @@ use super::reader::{FromNode, Reader, long_enough, one_of, section, words};
 use super::tree::{Located, Node, Raw, Value};
 use super::values::ByteSize;
 use crate::caller::KeyEnv;
+use crate::dialect::Dialect;
 use crate::ids::{KeyId, PolicyName, ProviderId};
 
 const fn seconds(count: u64) -> Duration {
@@ -55,6 +56,9 @@ section! {
     pub struct ProviderConfig {
         /// Its row in the table of providers; the provider's own name where unsaid.
         pub kind: Option<Located<String>> = None,
+        /// The dialect that conversations are held in, where it speaks several; a server of one's own
+        /// may speak any.
+        pub dialect: Option<Dialect> = None,
         /// Where its API is, instead of the table's address.
         pub base_url: Option<BaseUrl> = None,
         /// The credential.
@@ -73,6 +77,20 @@ section! {
         pub region: Option<String> = None,
         /// The API's version, where its address has one.
         pub api_version: Option<String> = None,
+        /// AWS: the profile in `~/.aws` that has the keys.
+        pub profile: Option<String> = None,
+        /// AWS: the public half of the keys.
+        pub access_key_id: Option<String> = None,
+        /// AWS: their secret half.
+        pub secret_access_key: Option<SecretString> = None,
+        /// AWS: what belongs to keys that hold for some hours only.
+        pub session_token: Option<SecretString> = None,
+        /// Google Cloud: the project.
+        pub project: Option<String> = None,
+        /// Google Cloud: where it runs: `europe-west4`, `global`.
+        pub location: Option<String> = None,
+        /// Google Cloud: the file with a service account's or a person's credentials.
+        pub credentials_file: Option<PathBuf> = None,
         /// `false` keeps the entry and leaves the provider out.
         pub enabled: bool = true,
     }
@@ -121,6 +139,13 @@ section! {
             /// When it was handed out.
             pub created: Option<jiff::civil::Date> = None,
         }
+    }
+}
+
+impl FromNode for Dialect {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let words: Vec<_> = Dialect::ALL.iter().map(|it| (it.name(), *it)).collect();
+        one_of(node, reader, &words)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Good and broken configurations.
 
 use super::*;
+use crate::dialect::Dialect;
 use secrecy::ExposeSecret;
 
 fn env(name: &str) -> Option<String> {
@@ -277,6 +278,50 @@ fn providers() {
     pointsman.yaml:5:24: `b d` is not a header
     pointsman.yaml:5:38: a header's value must be one line of printable text
     "
+    );
+}
+
+#[test]
+fn accounts_of_clouds() {
+    let config = read(
+        r#"
+providers:
+  bedrock:
+    region: eu-west-1
+    access_key_id: AKIDEXAMPLE
+    secret_access_key: ${CLIENT_KEY}
+    session_token: ${OPENAI_API_KEY}
+  vertex:
+    project: my-project
+    location: global
+    credentials_file: keys/google.json
+  mine:
+    kind: openai-compatible
+    base_url: http://${HOST}/v1
+    dialect: anthropic.messages
+"#,
+    )
+    .expect("a good configuration");
+    let bedrock = &config.providers["bedrock"];
+    assert_eq!(bedrock.access_key_id.as_deref(), Some("AKIDEXAMPLE"));
+    let secret = bedrock.secret_access_key.as_ref().map(ExposeSecret::expose_secret);
+    assert_eq!(secret, Some("pm-client-key-0001"));
+    assert_eq!(config.providers["mine"].dialect, Some(Dialect::AnthropicMessages));
+    assert!(config.watched().contains(&PathBuf::from("keys/google.json")));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    for secret in &config.secrets {
+        assert!(!format!("{config:?}").contains(secret.expose_secret()), "Debug shows a secret");
+    }
+    insta::assert_snapshot!(
+        broken("providers:\n  a:\n    dialect: openai.chats\n    projekt: x\n    secret_key: y\n"),
+        @r"
+        pointsman.yaml:3:14: `openai.chats` is none of openai.chat, openai.responses, openai.completions, openai.embeddings, anthropic.messages, gemini.generate, gemini.embed, bedrock.converse, cohere.chat, cohere.embed, ollama.chat
+            help: did you mean `openai.chat`?
+        pointsman.yaml:4:5: unknown key `projekt`
+            help: did you mean `project`?
+        pointsman.yaml:5:5: unknown key `secret_key`
+            help: keys here: kind, dialect, base_url, api_key, api_keys, headers, models, connect_timeout, region, api_version, profile, access_key_id, secret_access_key, session_token, project, location, credentials_file, enabled
+        "
     );
 }
 

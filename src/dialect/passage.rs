@@ -15,7 +15,10 @@ use super::quirks::Quirks;
 use super::request::Request;
 use super::sink::Writer;
 use super::stream::Stream;
-use super::{Dialect, bedrock_converse, cohere_chat, ollama_chat, openai_chat};
+use super::{
+    Dialect, bedrock_converse, cohere_chat, cohere_embed, gemini_embed, ollama_chat, openai_chat,
+    openai_embeddings,
+};
 use crate::error_class::ErrorClass;
 
 /// The provider's side of a dialect.
@@ -43,6 +46,33 @@ pub trait ProviderSide: Sync {
     fn wire(&self) -> Wire {
         Wire::Sse
     }
+}
+
+/// The provider's side of a dialect of embeddings. Clients have one dialect for them, OpenAI's.
+pub trait EmbeddingSide: Sync {
+    /// Writes a request, and lists what it cannot say.
+    ///
+    /// # Errors
+    /// When the dialect has no way to say what is to be embedded.
+    fn encode(
+        &self,
+        request: &openai_embeddings::Request,
+        edits: &Edits,
+        quirks: &Quirks,
+    ) -> Result<Encoded, Inexpressible>;
+
+    /// Reads an answer, and writes it for the client. Of the answer only the usage is kept: it has
+    /// no choices.
+    ///
+    /// # Errors
+    /// When it is none, or is an error under a good status, or has not a vector for each text.
+    fn read(
+        &self,
+        body: Bytes,
+        request: &openai_embeddings::Request,
+        quirks: &Quirks,
+        context: &Context,
+    ) -> Result<(Answer, Bytes), UpstreamError>;
 }
 
 /// The client's side of a dialect.
@@ -114,6 +144,16 @@ pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
     })
 }
 
+/// The provider's side of a dialect that carries embeddings.
+pub fn embedding_side(dialect: Dialect) -> Option<&'static dyn EmbeddingSide> {
+    Some(match dialect {
+        Dialect::OpenAiEmbeddings => &openai_embeddings::Embeddings,
+        Dialect::GeminiEmbed => &gemini_embed::GeminiEmbed,
+        Dialect::CohereEmbed => &cohere_embed::CohereEmbed,
+        _ => return None,
+    })
+}
+
 /// The client's side of a dialect; OpenAI's chat for those that no client speaks.
 pub fn client_side(dialect: Dialect) -> &'static dyn ClientSide {
     match dialect {
@@ -135,10 +175,11 @@ impl Passage {
         if spoken.contains(&client) {
             return Some(Passage { client, provider: client });
         }
-        if !client.converses() {
-            return None;
-        }
-        let fit = spoken.iter().copied().find(|dialect| provider_side(*dialect).is_some())?;
+        let fits = |dialect: &Dialect| match client.converses() {
+            true => provider_side(*dialect).is_some(),
+            false => embedding_side(*dialect).is_some(),
+        };
+        let fit = spoken.iter().copied().find(fits)?;
         Some(Passage { client, provider: fit })
     }
 
@@ -172,6 +213,9 @@ impl Passage {
         if self.is_direct() {
             return Ok(request.encode(edits, quirks));
         }
+        if let Some(side) = embedding_side(self.provider) {
+            return side.encode(embeddings(request)?, edits, quirks);
+        }
         let mut conversation = request.decode()?;
         restore(&mut conversation);
         conversation.apply(edits);
@@ -194,6 +238,9 @@ impl Passage {
         quirks: &Quirks,
         context: &Context,
     ) -> Result<(Answer, Bytes), UpstreamError> {
+        if let Some(side) = embedding_side(self.provider) {
+            return side.read(body, embeddings(&context.request)?, quirks, context);
+        }
         let answer = self.side()?.read(&body, quirks)?;
         if let Some(error) = &answer.error {
             return Err(error.clone());
@@ -215,6 +262,13 @@ impl Passage {
             true => stream,
             false => stream.translated(client_side(self.client).writer(context)),
         })
+    }
+}
+
+fn embeddings(request: &Request) -> Result<&openai_embeddings::Request, Inexpressible> {
+    match request {
+        Request::Embeddings(request) => Ok(request),
+        _ => Err(Inexpressible::new("a conversation cannot be embedded")),
     }
 }
 

@@ -47,6 +47,13 @@ pub struct Quirks {
     pub cache_marks: bool,
     /// The total counts thinking tokens that nothing else shows.
     pub hidden_reasoning: bool,
+    /// The address names the model, so the body must not. Claude on Vertex AI: the body has
+    /// `"anthropic_version": "vertex-2023-10-16"` in the place of `model`.
+    pub model_in_path: bool,
+    /// The size of embeddings is called `output_dimension`, not `dimensions`.
+    pub output_dimension: bool,
+    /// Embeddings are numbers unless asked for in base64, and there is no word for numbers.
+    pub no_float_format: bool,
     /// The highest temperature it takes, in hundredths.
     pub max_temperature: Option<u16>,
     /// Parameters it refuses or ignores.
@@ -65,6 +72,9 @@ impl Quirks {
         google_signatures: false,
         cache_marks: false,
         hidden_reasoning: false,
+        model_in_path: false,
+        output_dimension: false,
+        no_float_format: false,
         max_temperature: None,
         unsupported: &[],
     };

@@ -9,13 +9,15 @@ use super::passage::Inexpressible;
 use super::quirks::Quirks;
 use super::read::ReadError;
 use super::shape::RequestShape;
-use super::{Dialect, openai_chat};
+use super::{Dialect, openai_chat, openai_embeddings};
 
 /// A request that was read.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// `openai.chat`
     Chat(openai_chat::Request),
+    /// `openai.embeddings`
+    Embeddings(openai_embeddings::Request),
 }
 
 impl Request {
@@ -39,6 +41,7 @@ impl Request {
     pub fn dialect(&self) -> Dialect {
         match self {
             Request::Chat(_) => Dialect::OpenAiChat,
+            Request::Embeddings(_) => Dialect::OpenAiEmbeddings,
         }
     }
 
@@ -46,6 +49,7 @@ impl Request {
     pub fn shape(&self) -> &RequestShape {
         match self {
             Request::Chat(request) => request.shape(),
+            Request::Embeddings(request) => request.shape(),
         }
     }
 
@@ -53,6 +57,7 @@ impl Request {
     pub fn object(&self) -> &Object {
         match self {
             Request::Chat(request) => request.object(),
+            Request::Embeddings(request) => request.object(),
         }
     }
 
@@ -65,6 +70,7 @@ impl Request {
     pub fn encode(&self, edits: &Edits, quirks: &Quirks) -> Encoded {
         match self {
             Request::Chat(request) => request.encode(edits, quirks),
+            Request::Embeddings(request) => request.encode(edits, quirks),
         }
     }
 
@@ -75,6 +81,7 @@ impl Request {
     pub fn decode(&self) -> Result<Conversation<'_>, Inexpressible> {
         match self {
             Request::Chat(request) => request.decode(),
+            Request::Embeddings(_) => Err(Inexpressible::new("embeddings are no conversation")),
         }
     }
 
@@ -97,6 +104,12 @@ impl Request {
             (tool.name().to_owned(), schema.map(|schema| schema.to_string()))
         });
         tools.collect()
+    }
+}
+
+impl From<openai_embeddings::Request> for Request {
+    fn from(request: openai_embeddings::Request) -> Request {
+        Request::Embeddings(request)
     }
 }
 

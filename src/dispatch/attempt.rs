@@ -324,6 +324,7 @@ pub(super) fn transport(error: TransportError) -> UpstreamError {
     let code = match error.class {
         ErrorClass::Connect => "connect",
         ErrorClass::Timeout => "timeout",
+        ErrorClass::Auth => "no_token",
         _ => "broken_connection",
     };
     UpstreamError {

@@ -317,7 +317,8 @@ impl Climb<'_> {
         if self.out_of_time() {
             return Tried::Failed(timed_out("the request's time is used up"));
         }
-        let Some(passage) = Passage::of(job.request.dialect(), provider.speaks()) else {
+        let spoken = provider.speaks(&described.upstream_name);
+        let Some(passage) = Passage::of(job.request.dialect(), spoken) else {
             let why = "its provider has no such endpoint";
             job.log.skipped(model, &step.name, why);
             return Tried::Unfit(Inexpressible::new(format!("{}: {why}", described.id)).into());

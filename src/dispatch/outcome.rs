@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::checks::{self, Verdicts};
 use crate::catalog::ModelIdx;
 use crate::dialect::answer::{Answer, Finish};
+use crate::dialect::shape::Api;
 use crate::dialect::{Loss, Request, UpstreamError, Usage, UsageSource};
 use crate::error_class::ErrorClass;
 use crate::facts::RequestFacts;
@@ -330,6 +331,8 @@ impl Facts for AttemptFacts<'_> {
             Attr::Truncated => {
                 Value::Bool(choice.is_some_and(|choice| choice.finish == Some(Finish::Length)))
             }
+            // Vectors are no text, and yet something.
+            Attr::Empty if self.request.inputs().shape.api == Api::Embeddings => Value::Bool(false),
             Attr::Empty => self.of_answer(checks::empty),
             Attr::InvalidJson => self.verdict(|verdicts| verdicts.invalid_json),
             Attr::SchemaViolation => self.verdict(|verdicts| verdicts.schema_violation),

@@ -242,6 +242,7 @@ fn providers(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Provider>
                     .as_ref()
                     .map(|url| url.as_str().to_owned())
                     .or_else(|| sim_url(setting, entry)),
+                dialect: provider.dialect,
                 credential,
                 headers: provider
                     .headers
@@ -251,6 +252,14 @@ fn providers(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Provider>
                     .collect(),
                 api_version: provider.api_version.clone(),
                 connect_timeout: provider.connect_timeout,
+                region: provider.region.clone(),
+                profile: provider.profile.clone(),
+                access_key_id: provider.access_key_id.clone(),
+                secret_access_key: provider.secret_access_key.clone(),
+                session_token: provider.session_token.clone(),
+                project: provider.project.clone(),
+                location: provider.location.clone(),
+                credentials_file: provider.credentials_file.clone(),
             };
             match Provider::resolve(entry, settings, setting.env) {
                 Ok(resolved) => found.extend(resolved),
@@ -258,15 +267,9 @@ fn providers(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Provider>
             }
         }
         if found.len() == before && problems.is_empty() {
-            let needs = entry.key_env.join("` or `");
-            problems.push(format!(
-                "provider `{id}`: it is in the configuration, but has no key; set `api_key`{}",
-                if needs.is_empty() {
-                    String::new()
-                } else {
-                    format!(", or the variable `{needs}`")
-                },
-            ));
+            let lacks = entry.lacks();
+            let what = format!("provider `{id}`: it is in the configuration, but {lacks}");
+            problems.push(what);
         }
     }
     // Whoever has a key in the environment is on without being named.

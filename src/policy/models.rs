@@ -88,6 +88,7 @@ fn fixed(model: &Model, attr: Attr) -> Value<'_> {
         Attr::Logprobs => Value::Bool(can.logprobs),
         Attr::OpenWeights => Value::Bool(can.open_weights),
         Attr::Local => Value::Bool(can.local),
+        Attr::Embeddings => Value::Bool(can.embeddings),
         Attr::Region => model.region.as_deref().map_or(Value::Absent, Value::Str),
         Attr::Retention => Value::Str(model.retention.name()),
         Attr::TrainsOnData => Value::Bool(model.trains_on_data),

@@ -493,6 +493,7 @@ attributes! {
     Logprobs "logprobs": Type::Bool, Mod, "gives log-probabilities";
     OpenWeights "open_weights": Type::Bool, Mod, "its weights are public";
     Local "local": Type::Bool, Mod, "runs on your own machines";
+    Embeddings "embeddings": Type::Bool, Mod, "turns texts into vectors, and holds no conversations";
     Region "region": words(REGIONS), Mod|Opt, "where it runs";
     Retention "retention": words(&["zero", "days30", "unknown"]), Mod, "how long the provider keeps prompts";
     TrainsOnData "trains_on_data": Type::Bool, Mod, "the provider may train on prompts";

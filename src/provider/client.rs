@@ -1,24 +1,26 @@
 //! The one HTTP client. It knows nothing of dialects.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::resolved::{Call, Provider};
+use crate::dialect::Dialect;
 use crate::error_class::ErrorClass;
 
 /// Headers of ours that may go up besides the provider's own.
 const UP: [&str; 1] = ["x-request-id"];
 
 /// Headers that come down: what limits and retries are decided by, and what support asks for.
-const DOWN: [&str; 7] = [
+const DOWN: [&str; 8] = [
     "content-type",
     "retry-after",
     "retry-after-ms",
     "x-request-id",
     "request-id",
+    "x-amzn-requestid",
     "openai-processing-ms",
     "cf-ray",
 ];
@@ -58,8 +60,9 @@ impl Default for ClientSettings {
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct TransportError {
-    /// [`ErrorClass::Connect`] when nothing was sent, else [`ErrorClass::InvalidResponse`] for
-    /// what broke off and [`ErrorClass::Timeout`] for what took too long.
+    /// [`ErrorClass::Connect`] when nothing was sent, [`ErrorClass::Auth`] when there is no token to
+    /// send it with, else [`ErrorClass::InvalidResponse`] for what broke off and
+    /// [`ErrorClass::Timeout`] for what took too long.
     pub class: ErrorClass,
     /// What happened; names no address and no key.
     pub what: String,
@@ -103,9 +106,10 @@ impl Client {
         body: Bytes,
         extra: &HeaderMap,
     ) -> Result<Response, TransportError> {
-        let Some((url, mut headers)) = provider.prepare(call) else {
-            let what =
-                format!("the provider `{}` has no address: it runs in this process", provider.id());
+        let token = provider.token(&self.http).await?;
+        let now = SystemTime::now();
+        let Some((url, mut headers)) = provider.prepare(call, &body, token.as_ref(), now) else {
+            let what = format!("the provider `{}` has no address for this call", provider.id());
             return Err(TransportError { class: ErrorClass::Connect, what });
         };
         headers.extend(allowed_up(extra, provider.entry().passes));
@@ -115,13 +119,23 @@ impl Client {
         } else {
             let json = HeaderValue::from_static("application/json");
             headers.insert(header::CONTENT_TYPE, json);
-            let accept = HeaderValue::from_static("application/json, text/event-stream");
-            headers.insert(header::ACCEPT, accept);
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accepted(call)));
             self.http.post(url).body(body)
         };
         let response = request.headers(headers).send().await.map_err(|error| transport(&error))?;
         let headers = allowed_down(response.headers());
         Ok(Response { status: response.status(), headers, inner: response })
+    }
+}
+
+/// What an answer may be. AWS's servers refuse a list.
+fn accepted(call: Call<'_>) -> &'static str {
+    match call {
+        Call::Generate { dialect: Dialect::BedrockConverse, stream: true, .. } => {
+            "application/vnd.amazon.eventstream"
+        }
+        Call::Generate { dialect: Dialect::BedrockConverse, .. } => "application/json",
+        _ => "application/json, text/event-stream",
     }
 }
 
@@ -205,7 +219,7 @@ fn transport(error: &reqwest::Error) -> TransportError {
 }
 
 /// What lies under the error. The outermost text is left out: it holds the address.
-fn causes(error: &reqwest::Error) -> String {
+pub(super) fn causes(error: &reqwest::Error) -> String {
     let chain = std::iter::successors(error.source(), |&error| error.source());
     let texts: Vec<String> = chain.map(ToString::to_string).collect();
     if texts.is_empty() { "no further details".to_owned() } else { texts.join(": ") }

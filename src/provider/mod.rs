@@ -3,8 +3,12 @@
 //! [`table`] is data; [`Provider`] is an entry made concrete with the operator's settings; a
 //! credential inside of it can only ever be sent to the origin it was given for.
 
+mod address;
+mod aws;
 pub mod client;
+mod google;
 mod resolved;
+mod sigv4;
 pub mod table;
 
 pub use client::{Client, Response, TransportError};

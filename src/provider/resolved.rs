@@ -1,13 +1,18 @@
 //! A provider made concrete: an address and a credential that belong together.
 
 use std::fmt;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::table::{Auth, Entry, Paths, Place};
+use super::address::address;
+use super::client::TransportError;
+use super::table::{Auth, Entry, Place};
+use super::{aws, google, sigv4};
 use crate::dialect::Dialect;
 use crate::dialect::quirks::Quirks;
 use crate::ids::ProviderId;
@@ -19,6 +24,8 @@ pub struct Settings {
     pub id: Option<ProviderId>,
     /// The address, instead of the entry's and its variable's.
     pub base_url: Option<String>,
+    /// The one dialect that conversations are held in, where the entry speaks several.
+    pub dialect: Option<Dialect>,
     /// The credential, instead of the entry's variables.
     pub credential: Option<SecretString>,
     /// Headers sent with every call: `openai-organization` and its like.
@@ -27,6 +34,22 @@ pub struct Settings {
     pub api_version: Option<String>,
     /// How long connecting may take; 2 seconds where unsaid.
     pub connect_timeout: Option<Duration>,
+    /// AWS: where it runs.
+    pub region: Option<String>,
+    /// AWS: the profile with the keys.
+    pub profile: Option<String>,
+    /// AWS: the public half of the keys.
+    pub access_key_id: Option<String>,
+    /// AWS: the secret half.
+    pub secret_access_key: Option<SecretString>,
+    /// AWS: what belongs to keys that hold for some hours only.
+    pub session_token: Option<SecretString>,
+    /// Google Cloud: the project.
+    pub project: Option<String>,
+    /// Google Cloud: where it runs.
+    pub location: Option<String>,
+    /// Google Cloud: the file with the account's credentials.
+    pub credentials_file: Option<PathBuf>,
 }
 
 /// Where a connection goes, and nowhere else: scheme, host and port.
@@ -38,7 +61,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn of(url: &Url) -> Option<Origin> {
+    pub(super) fn of(url: &Url) -> Option<Origin> {
         Some(Origin {
             scheme: url.scheme().to_owned(),
             host: url.host_str()?.to_owned(),
@@ -74,6 +97,8 @@ pub enum Call<'a> {
 pub struct Provider {
     id: ProviderId,
     entry: &'static Entry,
+    /// What it speaks whatever the model is, where the operator says so.
+    speaks: Option<Arc<[Dialect]>>,
     /// The address with the credential bound to it; nothing for the one in this process.
     bound: Option<Bound>,
     connect_timeout: Duration,
@@ -85,9 +110,19 @@ pub struct Provider {
 struct Bound {
     base: Url,
     origin: Origin,
-    credential: Option<SecretString>,
+    credential: Option<Credential>,
     headers: HeaderMap,
     api_version: Option<String>,
+}
+
+#[derive(Clone)]
+enum Credential {
+    /// Sent as it is.
+    Key(SecretString),
+    /// Signs each request.
+    Aws(sigv4::Keys, sigv4::Scope),
+    /// Fetches tokens. Of the credential itself only the issuer of tokens sees anything.
+    Google(Arc<google::Account>),
 }
 
 /// Why a provider cannot be used as it is set.
@@ -100,81 +135,35 @@ pub struct ProviderError {
     pub what: String,
 }
 
+/// Looks up environment variables; empty ones are not there.
+type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
+
 impl Provider {
     /// Makes an entry concrete. `env` looks up environment variables. Nothing, without an error,
     /// means that the provider is not set up: its key is missing, or its address is, or a local
     /// server was asked for by nobody.
+    ///
+    /// Accounts of AWS and Google are good for more than models, and lie on many machines: they are
+    /// only looked for where the settings name the provider ([`Settings::id`]).
     ///
     /// # Errors
     /// When something is set but wrong.
     pub fn resolve(
         entry: &'static Entry,
         settings: Settings,
-        env: &dyn Fn(&str) -> Option<String>,
+        env: Env<'_>,
     ) -> Result<Option<Provider>, ProviderError> {
         let id = settings.id.clone().unwrap_or_else(|| ProviderId::new(entry.id));
         let connect_timeout = settings.connect_timeout.unwrap_or(Duration::from_secs(2));
+        let fail = |what: String| ProviderError { provider: id.to_string(), what };
+        let speaks = settings.dialect.map(|dialect| forced(entry, dialect)).transpose();
+        let speaks = speaks.map_err(fail)?;
         if entry.place == Place::BuiltIn && settings.base_url.is_none() {
-            return Ok(Some(Provider { id, entry, bound: None, connect_timeout }));
+            return Ok(Some(Provider { id, entry, speaks, bound: None, connect_timeout }));
         }
-        let fail = |what: String| Err(ProviderError { provider: id.to_string(), what });
         let env = |name: &str| env(name).filter(|value| !value.trim().is_empty());
-
-        let base_from_env = entry.base_url_env.and_then(env);
-        let wanted = settings.base_url.is_some() || base_from_env.is_some();
-        let credential = settings
-            .credential
-            .or_else(|| entry.key_env.iter().find_map(|name| env(name)).map(SecretString::from));
-        let missing = match entry.place {
-            // A local server that nobody mentions is not there.
-            Place::Local | Place::BuiltIn => !wanted && credential.is_none(),
-            _ => credential.is_none(),
-        };
-        let base = settings.base_url.or(base_from_env).or(entry.base_url.map(str::to_owned));
-        let Some(base) = base.filter(|_| !missing) else { return Ok(None) };
-
-        let mut base = match Url::parse(base.trim()) {
-            Ok(base) => base,
-            Err(error) => {
-                return fail(format!(
-                    "the base URL `{base}` is none: {error}; it begins with https://"
-                ));
-            }
-        };
-        if !matches!(base.scheme(), "http" | "https") {
-            return fail(format!("the base URL must be http or https, not {}", base.scheme()));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return fail(
-                "the base URL must not hold a user name or password; set the key".to_owned(),
-            );
-        }
-        if base.query().is_some() || base.fragment().is_some() {
-            return fail("the base URL must not have a query or fragment".to_owned());
-        }
-        let path = base.path().trim_end_matches('/').to_owned();
-        base.set_path(&path);
-        let Some(origin) = Origin::of(&base) else {
-            return fail("the base URL has no host".to_owned());
-        };
-        if let Some(key) = &credential
-            && HeaderValue::from_str(key.expose_secret().trim()).is_err()
-        {
-            return fail("the key has characters that no HTTP header may have".to_owned());
-        }
-        let mut headers = HeaderMap::new();
-        for (name, value) in &settings.headers {
-            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
-                (Ok(name), _) if RESERVED.contains(&name) => {
-                    return fail(format!("the header `{name}` is ours to set"));
-                }
-                (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
-                _ => return fail(format!("`{name}` is no valid header")),
-            }
-        }
-        let api_version = settings.api_version;
-        let bound = Some(Bound { base, origin, credential, headers, api_version });
-        Ok(Some(Provider { id, entry, bound, connect_timeout }))
+        let bound = bind(entry, settings, &env).map_err(fail)?;
+        Ok(bound.map(|bound| Provider { id, entry, speaks, bound: Some(bound), connect_timeout }))
     }
 
     /// The name policies use.
@@ -187,9 +176,14 @@ impl Provider {
         self.entry
     }
 
-    /// The dialects that it speaks, its favourite first.
-    pub fn speaks(&self) -> &[Dialect] {
-        self.entry.speaks
+    /// The dialects that this model is spoken to in, its favourite first.
+    pub fn speaks(&self, model: &str) -> &[Dialect] {
+        if let Some(forced) = &self.speaks {
+            return forced;
+        }
+        let mut others = self.entry.speaks_by_name.iter();
+        let other = others.find(|(beginning, _)| model.starts_with(beginning));
+        other.map_or(self.entry.speaks, |(_, dialects)| dialects)
     }
 
     /// How it departs from its dialect.
@@ -207,65 +201,265 @@ impl Provider {
         self.connect_timeout
     }
 
+    /// The access token, where one has to be fetched first.
+    pub(super) async fn token(
+        &self,
+        http: &reqwest::Client,
+    ) -> Result<Option<HeaderValue>, TransportError> {
+        match self.bound.as_ref().and_then(|bound| bound.credential.as_ref()) {
+            Some(Credential::Google(account)) => account.token(http).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The address of a call and the headers that belong to it, the credential among them (marked
-    /// as sensitive, so that it is not printed). Nothing for the provider in this process.
-    pub(super) fn prepare(&self, call: Call<'_>) -> Option<(Url, HeaderMap)> {
+    /// as sensitive, so that it is not printed). Nothing for the provider in this process, for a call
+    /// that it does not have, and without the token that it needs.
+    pub(super) fn prepare(
+        &self,
+        call: Call<'_>,
+        body: &[u8],
+        token: Option<&HeaderValue>,
+        now: SystemTime,
+    ) -> Option<(Url, HeaderMap)> {
         let bound = self.bound.as_ref()?;
-        let mut url = bound.base.clone();
-        match url.path_segments_mut() {
-            Ok(mut path) => {
-                path.pop_if_empty();
-                // Segments are escaped, so a model's name cannot lead elsewhere.
-                if let Paths::AzureDeployments { .. } = self.entry.paths {
-                    path.push("openai");
-                    if let Call::Generate { model, .. } = call {
-                        path.extend(["deployments", model]);
-                    }
-                }
-                match call {
-                    Call::Models => drop(path.push("models")),
-                    Call::Generate { dialect, .. } => drop(path.extend(endpoint(dialect))),
+        let api_version = bound.api_version.as_deref();
+        let url = address(&bound.base, self.entry.paths, api_version, call)?;
+        let mut headers = bound.headers.clone();
+        match &bound.credential {
+            None => {}
+            Some(Credential::Key(key)) => {
+                let name = self.entry.auth.header();
+                let key = key.expose_secret().trim();
+                let value = match name == header::AUTHORIZATION {
+                    true => sensitive(&format!("Bearer {key}"))?,
+                    false => sensitive(key)?,
+                };
+                headers.insert(name, value);
+            }
+            Some(Credential::Aws(keys, scope)) => {
+                let method = if body.is_empty() { "GET" } else { "POST" };
+                let now = jiff::Timestamp::try_from(now).ok()?;
+                let signed = sigv4::sign(keys, scope, method, &url, body, now);
+                headers.insert(sigv4::DATE, HeaderValue::from_str(&signed.date).ok()?);
+                headers.insert(header::AUTHORIZATION, sensitive(&signed.authorization)?);
+                if let Some(token) = &keys.token {
+                    headers.insert(sigv4::TOKEN, sensitive(token.expose_secret())?);
                 }
             }
-            Err(()) => return None,
+            Some(Credential::Google(account)) => {
+                headers.insert(header::AUTHORIZATION, token?.clone());
+                if let Some(project) = &account.quota_project {
+                    headers.insert(QUOTA_PROJECT, project.clone());
+                }
+            }
         }
-        if let Paths::AzureDeployments { default_version } = self.entry.paths {
-            let version = bound.api_version.as_deref().unwrap_or(default_version);
-            url.query_pairs_mut().append_pair("api-version", version);
-        }
-        let mut headers = bound.headers.clone();
-        if let Some(key) = &bound.credential {
-            let key = key.expose_secret().trim();
-            let (name, value) = match self.entry.auth {
-                Auth::Bearer | Auth::Optional => (header::AUTHORIZATION, format!("Bearer {key}")),
-                Auth::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
-            };
-            let mut value = HeaderValue::from_str(&value).ok()?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        debug_assert_eq!(Origin::of(&url).as_ref(), Some(&bound.origin));
         Some((url, headers))
     }
 }
 
-/// The path of a dialect's endpoint behind the base URL.
-fn endpoint(dialect: Dialect) -> &'static [&'static str] {
-    match dialect {
-        Dialect::OpenAiChat => &["chat", "completions"],
-        Dialect::OpenAiResponses => &["responses"],
-        Dialect::OpenAiCompletions => &["completions"],
-        Dialect::OpenAiEmbeddings => &["embeddings"],
-        Dialect::AnthropicMessages => &["messages"],
-        Dialect::CohereChat => &["chat"],
-        Dialect::CohereEmbed => &["embed"],
-        Dialect::OllamaChat => &["api", "chat"],
-        Dialect::GeminiGenerate | Dialect::GeminiEmbed | Dialect::BedrockConverse => &[],
+const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
+fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What a provider speaks whose operator says in which dialect conversations are to be held.
+fn forced(entry: &Entry, dialect: Dialect) -> Result<Arc<[Dialect]>, String> {
+    let by_name = entry.speaks_by_name.iter().flat_map(|(_, dialects)| *dialects);
+    let own: Vec<Dialect> = entry.speaks.iter().chain(by_name).copied().collect();
+    if !entry.any_dialect && !own.contains(&dialect) {
+        let own: Vec<&str> = own.iter().map(|dialect| dialect.name()).collect();
+        return Err(format!("it does not speak `{dialect}`, but {}", own.join(", ")));
+    }
+    let others = own.into_iter().filter(|other| other.converses() != dialect.converses());
+    Ok(std::iter::once(dialect).chain(others).collect())
+}
+
+/// The address, and what proves who we are there; nothing where something is missing.
+fn bind(entry: &Entry, settings: Settings, env: Env<'_>) -> Result<Option<Bound>, String> {
+    let base_from_env = entry.base_url_env.and_then(env).map(|mut base| {
+        base.truncate(base.trim_end().trim_end_matches('/').len());
+        if !base.ends_with(entry.env_lacks) {
+            base.push_str(entry.env_lacks);
+        }
+        base
+    });
+    let wanted = settings.base_url.is_some() || base_from_env.is_some();
+    let key = settings
+        .credential
+        .clone()
+        .or_else(|| entry.key_env.iter().find_map(|name| env(name)).map(SecretString::from));
+    if let Some(key) = &key
+        && HeaderValue::from_str(key.expose_secret().trim()).is_err()
+    {
+        return Err("the key has characters that no HTTP header may have".to_owned());
+    }
+    let base = settings.base_url.clone().or(base_from_env);
+    let (base, credential) = match (entry.auth, key) {
+        (Auth::SigV4 { service }, key) => {
+            let Some((region, credential)) = aws_account(&settings, service, key, env)? else {
+                return Ok(None);
+            };
+            (base.or_else(|| derived(entry, &[("{region}", &region)])), Some(credential))
+        }
+        (Auth::GoogleOAuth, key) => match google_account(entry, &settings, base, key, env)? {
+            Some((base, credential)) => (Some(base), Some(credential)),
+            None => return Ok(None),
+        },
+        (_, key) => {
+            let missing = match entry.place {
+                // A local server that nobody mentions is not there.
+                Place::Local | Place::BuiltIn => !wanted && key.is_none(),
+                Place::Cloud => key.is_none(),
+            };
+            let base = base.or(entry.base_url.map(str::to_owned));
+            (base.filter(|_| !missing), key.map(Credential::Key))
+        }
+    };
+    let Some(base) = base else { return Ok(None) };
+    let base = base_url(&base)?;
+    let origin = Origin::of(&base).ok_or("the base URL has no host")?;
+    let headers = headers(entry, &settings.headers)?;
+    Ok(Some(Bound { base, origin, credential, headers, api_version: settings.api_version }))
+}
+
+/// The entry's address with its blanks filled in.
+fn derived(entry: &Entry, values: &[(&str, &str)]) -> Option<String> {
+    let fill = |base: String, (name, value): &(&str, &str)| base.replace(name, value);
+    Some(values.iter().fold(entry.base_url?.to_owned(), fill))
+}
+
+/// The name of a place or a project, which becomes a part of the address.
+fn name(what: &str, value: String) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
+    match !value.is_empty() && value.bytes().all(plain) && !value.starts_with('.') {
+        true => Ok(value),
+        false => Err(format!("`{value}` is no {what}")),
     }
 }
 
+/// The region, and the account's keys or the key that stands in for them.
+fn aws_account(
+    settings: &Settings,
+    service: &'static str,
+    key: Option<SecretString>,
+    env: Env<'_>,
+) -> Result<Option<(String, Credential)>, String> {
+    if settings.id.is_none() && key.is_none() {
+        return Ok(None);
+    }
+    let has_keys = settings.access_key_id.is_some() || settings.profile.is_some();
+    let account = match key.is_some() && !has_keys {
+        true => aws::Account { keys: None, region: aws::region(settings, env) },
+        false => aws::Account::find(settings, env)?,
+    };
+    let Some(region) = account.region else {
+        return match settings.id {
+            Some(_) => Err("it is not said where: set `region`, or `AWS_REGION`".to_owned()),
+            None => Ok(None),
+        };
+    };
+    let region = name("region", region)?;
+    let credential = match (account.keys, key) {
+        (Some(keys), _) => {
+            let scope = sigv4::Scope { region: region.clone(), service };
+            let texts = [keys.token.as_ref().map_or("", |token| token.expose_secret()), &keys.id];
+            if texts.iter().any(|text| HeaderValue::from_str(text).is_err()) {
+                return Err("the keys have characters that no HTTP header may have".to_owned());
+            }
+            Credential::Aws(keys, scope)
+        }
+        (None, Some(key)) => Credential::Key(key),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some((region, credential)))
+}
+
+/// The address within the project, and the account or the token that stands in for it.
+fn google_account(
+    entry: &Entry,
+    settings: &Settings,
+    base: Option<String>,
+    key: Option<SecretString>,
+    env: Env<'_>,
+) -> Result<Option<(String, Credential)>, String> {
+    if settings.id.is_none() {
+        return Ok(None);
+    }
+    let (credential, project) = match key {
+        Some(token) => (Credential::Key(token), None),
+        None => {
+            let Some(file) = google::file(settings.credentials_file.as_deref(), env) else {
+                return Ok(None);
+            };
+            let account = google::Account::read(&file)?;
+            let project = account.project.clone();
+            (Credential::Google(Arc::new(account)), project)
+        }
+    };
+    if let Some(base) = base {
+        return Ok(Some((base, credential)));
+    }
+    let project = settings.project.clone().or_else(|| env("GOOGLE_CLOUD_PROJECT")).or(project);
+    let location = settings.location.clone().or_else(|| env("GOOGLE_CLOUD_LOCATION"));
+    let location = location.or_else(|| settings.region.clone());
+    let (Some(project), Some(location)) = (project, location) else {
+        let what = "it is not said where: set `project` and `location`, or `GOOGLE_CLOUD_PROJECT` \
+                    and `GOOGLE_CLOUD_LOCATION`";
+        return Err(what.to_owned());
+    };
+    let (project, location) = (name("project", project)?, name("location", location)?);
+    let host = match location.as_str() {
+        "global" => "aiplatform.googleapis.com".to_owned(),
+        "us" | "eu" => format!("aiplatform.{location}.rep.googleapis.com"),
+        region => format!("{region}-aiplatform.googleapis.com"),
+    };
+    let values = [("{host}", &*host), ("{project}", &*project), ("{location}", &*location)];
+    Ok(derived(entry, &values).map(|base| (base, credential)))
+}
+
+fn base_url(base: &str) -> Result<Url, String> {
+    let mut url = Url::parse(base.trim()).map_err(|error| {
+        format!("the base URL `{base}` is none: {error}; it begins with https://")
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("the base URL must be http or https, not {}", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the base URL must not hold a user name or password; set the key".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("the base URL must not have a query or fragment".to_owned());
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// The entry's own headers, and the operator's over them.
+fn headers(entry: &Entry, set: &[(String, String)]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in entry.headers {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let own = entry.auth.header();
+    for (name, value) in set {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            (Ok(name), _) if RESERVED.contains(&name) || name == own => {
+                return Err(format!("the header `{name}` is ours to set"));
+            }
+            (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
+            _ => return Err(format!("`{name}` is no valid header")),
+        }
+    }
+    Ok(headers)
+}
+
 /// Headers that settings cannot set.
-const RESERVED: [HeaderName; 8] = [
+const RESERVED: [HeaderName; 10] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
@@ -274,6 +468,8 @@ const RESERVED: [HeaderName; 8] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::COOKIE,
+    HeaderName::from_static(sigv4::DATE),
+    HeaderName::from_static(sigv4::TOKEN),
 ];
 
 impl fmt::Debug for Provider {
@@ -284,106 +480,5 @@ impl fmt::Debug for Provider {
 }
 
 #[cfg(test)]
-mod tests {
-    use insta::assert_snapshot;
-
-    use super::super::table::entry;
-    use super::*;
-
-    fn resolve(
-        id: &str,
-        settings: Settings,
-        env: &[(&str, &str)],
-    ) -> Result<Option<Provider>, ProviderError> {
-        let env: Vec<(String, String)> =
-            env.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        Provider::resolve(entry(id).unwrap(), settings, &move |name| {
-            env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
-        })
-    }
-
-    fn prepared(provider: &Provider, call: Call<'_>) -> String {
-        let (url, headers) = provider.prepare(call).unwrap();
-        let headers: Vec<String> = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        format!("{url} [{}]", headers.join(", "))
-    }
-
-    const fn chat(model: &str) -> Call<'_> {
-        Call::Generate { dialect: Dialect::OpenAiChat, model, stream: false }
-    }
-
-    const CHAT: Call<'_> = chat("m");
-
-    #[test]
-    fn a_provider_is_on_when_its_key_is_set() {
-        assert!(resolve("openai", Settings::default(), &[]).unwrap().is_none());
-        assert!(
-            resolve("openai", Settings::default(), &[("OPENAI_API_KEY", " ")]).unwrap().is_none()
-        );
-        let it =
-            resolve("openai", Settings::default(), &[("OPENAI_API_KEY", "k\n")]).unwrap().unwrap();
-        assert_snapshot!(prepared(&it, CHAT), @"https://api.openai.com/v1/chat/completions [authorization: Bearer k]");
-        assert_snapshot!(prepared(&it, Call::Models), @"https://api.openai.com/v1/models [authorization: Bearer k]");
-        assert!(!format!("{it:?} {:?}", it.prepare(CHAT)).contains("Bearer"));
-    }
-
-    #[test]
-    fn local_servers_are_on_when_somebody_mentions_them() {
-        assert!(resolve("ollama", Settings::default(), &[]).unwrap().is_none());
-        let base =
-            Settings { base_url: Some("http://10.0.0.1:11434/v1/".into()), ..Settings::default() };
-        let it = resolve("ollama", base, &[]).unwrap().unwrap();
-        assert_snapshot!(prepared(&it, CHAT), @"http://10.0.0.1:11434/v1/chat/completions []");
-        let it = resolve("sim", Settings::default(), &[]).unwrap().unwrap();
-        assert!(it.prepare(CHAT).is_none() && it.origin().is_none());
-    }
-
-    #[test]
-    fn azure_has_deployments_and_a_header_of_its_own() {
-        let env = [
-            ("AZURE_OPENAI_API_KEY", "k"),
-            ("AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com"),
-        ];
-        let it = resolve("azure", Settings::default(), &env).unwrap().unwrap();
-        let call = chat("../a?b");
-        assert_snapshot!(prepared(&it, call), @"https://x.openai.azure.com/openai/deployments/..%2Fa%3Fb/chat/completions?api-version=2024-10-21 [api-key: k]");
-        assert!(resolve("azure", Settings::default(), &env[..1]).unwrap().is_none());
-    }
-
-    #[test]
-    fn no_model_name_leads_to_another_place() {
-        let env = [
-            ("AZURE_OPENAI_API_KEY", "k"),
-            ("AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com"),
-        ];
-        let it = resolve("azure", Settings::default(), &env).unwrap().unwrap();
-        for model in
-            ["..", ".", "//evil.example", "@evil.example", "%2e%2e", "", "a\r\nb", "#", "\\\\evil"]
-        {
-            let (url, _) = it.prepare(chat(model)).unwrap();
-            assert_eq!(Origin::of(&url).as_ref(), it.origin(), "{model}");
-            assert!(url.path().starts_with("/openai/deployments/"), "{url}");
-        }
-    }
-
-    #[test]
-    fn wrong_settings_say_what_to_do() {
-        let fail = |base: &str, headers: &[(&str, &str)]| {
-            let headers = headers.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-            let settings = Settings { base_url: Some(base.into()), headers, ..Settings::default() };
-            resolve("openai", settings, &[("OPENAI_API_KEY", "k")]).unwrap_err().to_string()
-        };
-        assert_snapshot!(fail("api.openai.com", &[]), @"provider `openai`: the base URL `api.openai.com` is none: relative URL without a base; it begins with https://");
-        assert_snapshot!(fail("file:///etc", &[]), @"provider `openai`: the base URL must be http or https, not file");
-        assert_snapshot!(fail("https://u:p@h", &[]), @"provider `openai`: the base URL must not hold a user name or password; set the key");
-        assert_snapshot!(fail("https://h/?a", &[]), @"provider `openai`: the base URL must not have a query or fragment");
-        assert_snapshot!(fail("https://h", &[("Authorization", "x")]), @"provider `openai`: the header `authorization` is ours to set");
-        assert_snapshot!(fail("https://h", &[("x-a", "b\nc")]), @"provider `openai`: `x-a` is no valid header");
-        let error =
-            resolve("openai", Settings::default(), &[("OPENAI_API_KEY", "a\nb")]).unwrap_err();
-        assert_snapshot!(error, @"provider `openai`: the key has characters that no HTTP header may have");
-    }
-}
+#[path = "resolved_tests.rs"]
+mod tests;

@@ -79,6 +79,7 @@ const BASIC: Capabilities = Capabilities {
     logprobs: true,
     open_weights: true,
     local: true,
+    embeddings: false,
 };
 const FULL: Capabilities = Capabilities { parallel_tools: true, ..BASIC };
 const THINKS: Capabilities = Capabilities { reasoning: true, logprobs: false, ..FULL };

@@ -6,6 +6,7 @@
 mod bedrock;
 mod cohere;
 mod corpus;
+mod embeddings;
 #[allow(dead_code, reason = "used by the dialects that have a reader of their own")]
 mod harness;
 mod ollama;

@@ -91,7 +91,10 @@ fn check(exchange: &Exchange, counts: &mut Counts) {
 
 fn quirks(exchange: &Exchange) -> Quirks {
     let id = match exchange.provider.as_str() {
-        "gemini" => "google",
+        // Its imitation of OpenAI, which is no entry of its own, hides thinking in the total.
+        "gemini" => {
+            return Quirks { hidden_reasoning: true, end: EndMarker::Either, ..Quirks::NONE };
+        }
         "alibaba" => "qwen",
         provider => provider,
     };

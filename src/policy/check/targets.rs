@@ -209,6 +209,8 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The models for which the condition holds. Models for embeddings are meant only where it speaks
+    /// of them: no conversation can go there.
     fn models_where(&self, cond: Cond) -> Vec<Member> {
         use crate::policy::cond::Operand;
         let live = cond
@@ -216,10 +218,12 @@ impl<'a> Checker<'a> {
             .iter()
             .any(|test| matches!(&test.operand, Operand::Attr(attr) if attr.attr.def().live));
         let when = live.then(|| Arc::new(cond.clone()));
+        let embeddings = cond.mentions(crate::policy::schema::Attr::Embeddings);
         self.catalog()
             .models()
             .iter()
             .enumerate()
+            .filter(|(_, model)| embeddings || !model.capabilities.embeddings)
             .filter(|(_, model)| live || cond.holds(&StaticModel(model)))
             .map(|(index, _)| Member { model: ModelIdx(index as u32), when: when.clone() })
             .collect()

@@ -15,6 +15,8 @@ use crate::units::{NanoDollars, Tokens};
 
 /// What the request itself demands of a model.
 pub(super) struct Needs {
+    /// Vectors, and no conversation.
+    embeddings: bool,
     tools: bool,
     vision: bool,
     audio: bool,
@@ -36,6 +38,7 @@ impl Needs {
         };
         let format = get(Attr::RequestFormat);
         Needs {
+            embeddings: get(Attr::RequestApi) == Value::Str("embeddings"),
             tools: count(Attr::RequestTools) > 0,
             vision: count(Attr::RequestImages) > 0,
             audio: get(Attr::RequestAudio) == Value::Bool(true),
@@ -55,6 +58,8 @@ impl Needs {
     fn lacking(&self, model: &Model) -> Option<&'static str> {
         let can = &model.capabilities;
         [
+            (self.embeddings, can.embeddings, "embeddings"),
+            (!self.embeddings, !can.embeddings, "a model that converses"),
             (self.tools, can.tools, "tools"),
             (self.vision, can.vision, "vision"),
             (self.audio, can.audio, "audio"),
@@ -160,6 +165,9 @@ impl Builder<'_> {
     }
 
     fn fits(&self, model: &Model) -> bool {
+        if self.needs.embeddings {
+            return true; // each of its texts has the whole window
+        }
         let answer = self.needs.max_output.unwrap_or_default();
         // A token is at least a byte, so most requests fit without counting.
         if self.needs.bytes.saturating_add(answer.0) <= model.context.0 {

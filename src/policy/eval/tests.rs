@@ -29,6 +29,7 @@ const MODELS: &str = "
     c: { context: 64000, max_output: 8000, price: { input: 20, output: 20 }, can: [tools, json, json_schema, vision, logprobs], quality: { overall: 70, source: test } }
     d: { context: 128000, max_output: 16000, price: { input: 100, output: 100 }, can: [tools, json, json_schema, vision, audio], quality: { overall: 95, source: test }, trains_on_data: false }
     free: { context: 8000, max_output: 2000, can: [] }
+    vectors: { context: 8000, price: { input: 0.1, output: 0 }, can: [embeddings] }
 ";
 
 static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
@@ -207,6 +208,21 @@ fn constraints_are_joined_and_can_only_shrink() {
         floor.iter().any(|it| it.model == idx("a")
             && matches!(&it.by, RemovedBy::Only(text) if &**text == "tools"))
     );
+}
+
+#[test]
+fn conversations_and_embeddings_do_not_mix() {
+    let all = program("default -> all\npool all = models where provider == \"t\" pick best\n");
+    assert_eq!(only_step(&ask().plan(&all)), "d c b a free");
+    let embed = || ask().text("request.api", "embeddings");
+    assert!(embed().removals(&all).iter().all(|it| it.by == RemovedBy::Lacks("embeddings")));
+    let both = program("default -> both\npool both = [t/a, t/vectors] pick first\n");
+    assert_eq!(only_step(&ask().plan(&both)), "a");
+    assert_eq!(only_step(&embed().int("request.bytes", 9_000_000).plan(&both)), "vectors");
+    let asked = program(
+        "default -> asked\npool asked = models where embeddings and provider == \"t\" pick cheapest\n",
+    );
+    assert_eq!(only_step(&embed().plan(&asked)), "vectors");
 }
 
 #[test]

@@ -1,94 +1,49 @@
-//! The providers we know, as data.
+//! The entries.
 //!
 //! Base URLs and variable names are those of the providers' own documentation. A quirk is here
-//! only where the provider's documentation or its recorded traffic shows it.
+//! only where the provider's documentation or its recorded traffic shows it, and so is a dialect
+//! besides `openai.chat`.
 
-use crate::dialect::Dialect;
+use super::{Auth, Entry, Paths, Place};
+use crate::dialect::Dialect::{
+    self, AnthropicMessages, BedrockConverse, CohereChat, CohereEmbed, GeminiEmbed, GeminiGenerate,
+    OllamaChat, OpenAiChat, OpenAiCompletions, OpenAiEmbeddings, OpenAiResponses,
+};
 use crate::dialect::edits::Param;
 use crate::dialect::quirks::{EndMarker, MaxOutputField, Quirks};
-
-/// One provider.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    /// The short name that policies use.
-    pub id: &'static str,
-    /// The name for people.
-    pub name: &'static str,
-    /// Where its API is; nothing where every customer has an address of his own.
-    pub base_url: Option<&'static str>,
-    /// The variable that says another address.
-    pub base_url_env: Option<&'static str>,
-    /// The variables that may hold the key; the first that is set counts.
-    pub key_env: &'static [&'static str],
-    /// How the key is sent.
-    pub auth: Auth,
-    /// How the address of a call is made.
-    pub paths: Paths,
-    /// The dialects that it speaks, its favourite first: a client's own is taken where it is among
-    /// them, so that bytes go through as they are, and else the favourite.
-    pub speaks: &'static [Dialect],
-    /// How it departs from the dialect.
-    pub quirks: Quirks,
-    /// Client headers with these beginnings are passed on.
-    pub passes: &'static [&'static str],
-    /// Where it runs.
-    pub place: Place,
-}
-
-/// How a key is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// `authorization: Bearer KEY`
-    Bearer,
-    /// `api-key: KEY`
-    ApiKey,
-    /// No key is needed; one that is set is sent as a bearer.
-    Optional,
-}
-
-/// How the address of a call is made from the base URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paths {
-    /// The dialect's own path behind the base URL, such as `BASE/chat/completions`.
-    Plain,
-    /// `BASE/openai/deployments/MODEL/chat/completions?api-version=VERSION`
-    AzureDeployments {
-        /// The version where the operator says none.
-        default_version: &'static str,
-    },
-}
-
-/// Where a provider runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// On the provider's machines.
-    Cloud,
-    /// On the operator's.
-    Local,
-    /// In this process.
-    BuiltIn,
-}
 
 const CLOUD: Entry = Entry {
     id: "",
     name: "",
     base_url: None,
     base_url_env: None,
+    env_lacks: "",
     key_env: &[],
     auth: Auth::Bearer,
     paths: Paths::Plain,
-    speaks: &[Dialect::OpenAiChat],
+    speaks: &[OpenAiChat],
+    speaks_by_name: &[],
+    any_dialect: false,
     quirks: Quirks::NONE,
+    headers: &[],
     passes: &[],
     place: Place::Cloud,
 };
 
 const LOCAL: Entry = Entry {
-    auth: Auth::Optional,
     place: Place::Local,
     quirks: Quirks { end: EndMarker::Either, ..Quirks::NONE },
     ..CLOUD
 };
+
+/// The version of Anthropic's API that the dialect is written for.
+const ANTHROPIC_VERSION: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
+
+const CHAT_EMBED: &[Dialect] = &[OpenAiChat, OpenAiEmbeddings];
+const CHAT_RESPONSES: &[Dialect] = &[OpenAiChat, OpenAiResponses];
+const CHAT_COMPLETIONS_EMBED: &[Dialect] = &[OpenAiChat, OpenAiEmbeddings, OpenAiCompletions];
+const ALL_OF_OPENAI: &[Dialect] =
+    &[OpenAiChat, OpenAiResponses, OpenAiEmbeddings, OpenAiCompletions];
 
 const LEGACY: Quirks = Quirks { max_output_field: MaxOutputField::Legacy, ..Quirks::NONE };
 
@@ -100,6 +55,7 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.openai.com/v1"),
         base_url_env: Some("OPENAI_BASE_URL"),
         key_env: &["OPENAI_API_KEY"],
+        speaks: ALL_OF_OPENAI,
         // Reasoning models refuse the old name.
         quirks: Quirks { max_output_field: MaxOutputField::Completion, ..Quirks::NONE },
         ..CLOUD
@@ -110,6 +66,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.deepseek.com/v1"),
         base_url_env: Some("DEEPSEEK_BASE_URL"),
         key_env: &["DEEPSEEK_API_KEY"],
+        // Responses: recorded.
+        speaks: CHAT_RESPONSES,
         quirks: Quirks { no_developer_role: true, unsupported: &[Param::N], ..LEGACY },
         ..CLOUD
     },
@@ -119,6 +77,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
         base_url_env: Some("DASHSCOPE_BASE_URL"),
         key_env: &["DASHSCOPE_API_KEY"],
+        // alibabacloud.com/help/en/model-studio/embedding-interfaces-compatible-with-openai
+        speaks: CHAT_EMBED,
         quirks: Quirks { no_developer_role: true, ..LEGACY },
         ..CLOUD
     },
@@ -128,9 +88,12 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.mistral.ai/v1"),
         base_url_env: Some("MISTRAL_BASE_URL"),
         key_env: &["MISTRAL_API_KEY"],
+        // docs.mistral.ai/api/endpoint/embeddings
+        speaks: CHAT_EMBED,
         quirks: Quirks {
             usage_unasked: true,
             random_seed: true,
+            output_dimension: true,
             no_developer_role: true,
             unsupported: &[Param::LogitBias, Param::User],
             ..LEGACY
@@ -143,6 +106,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.groq.com/openai/v1"),
         base_url_env: Some("GROQ_BASE_URL"),
         key_env: &["GROQ_API_KEY"],
+        // console.groq.com/docs/responses-api
+        speaks: CHAT_RESPONSES,
         quirks: Quirks {
             unsupported: &[Param::Logprobs, Param::TopLogprobs, Param::LogitBias],
             ..Quirks::NONE
@@ -155,6 +120,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.x.ai/v1"),
         base_url_env: Some("XAI_BASE_URL"),
         key_env: &["XAI_API_KEY"],
+        // docs.x.ai/docs/api-reference#create-new-response
+        speaks: CHAT_RESPONSES,
         ..CLOUD
     },
     Entry {
@@ -163,6 +130,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.together.xyz/v1"),
         base_url_env: Some("TOGETHER_BASE_URL"),
         key_env: &["TOGETHER_API_KEY"],
+        // docs.together.ai/reference/embeddings, /reference/completions
+        speaks: CHAT_COMPLETIONS_EMBED,
         quirks: LEGACY,
         ..CLOUD
     },
@@ -172,6 +141,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.fireworks.ai/inference/v1"),
         base_url_env: Some("FIREWORKS_BASE_URL"),
         key_env: &["FIREWORKS_API_KEY"],
+        // docs.fireworks.ai/api-reference: responses, embeddings, completions
+        speaks: ALL_OF_OPENAI,
         ..CLOUD
     },
     Entry {
@@ -189,6 +160,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.z.ai/api/paas/v4"),
         base_url_env: Some("ZAI_BASE_URL"),
         key_env: &["ZAI_API_KEY", "ZHIPUAI_API_KEY"],
+        // docs.bigmodel.cn/api-reference: the embedding models
+        speaks: CHAT_EMBED,
         quirks: Quirks { no_developer_role: true, max_temperature: Some(100), ..LEGACY },
         ..CLOUD
     },
@@ -237,6 +210,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.writer.com/v1"),
         base_url_env: Some("WRITER_BASE_URL"),
         key_env: &["WRITER_API_KEY"],
+        // Completions: recorded.
+        speaks: &[OpenAiChat, OpenAiCompletions],
         quirks: Quirks { end: EndMarker::Finish, no_developer_role: true, ..LEGACY },
         ..CLOUD
     },
@@ -246,6 +221,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://openrouter.ai/api/v1"),
         base_url_env: Some("OPENROUTER_BASE_URL"),
         key_env: &["OPENROUTER_API_KEY"],
+        // openrouter.ai/docs/api-reference: responses, embeddings, completions
+        speaks: ALL_OF_OPENAI,
         ..CLOUD
     },
     Entry {
@@ -263,44 +240,55 @@ pub const PROVIDERS: &[Entry] = &[
         base_url_env: Some("AZURE_OPENAI_ENDPOINT"),
         key_env: &["AZURE_OPENAI_API_KEY"],
         auth: Auth::ApiKey,
-        paths: Paths::AzureDeployments { default_version: "2024-10-21" },
+        paths: Paths::Azure { default_version: "2024-10-21" },
+        // learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+        speaks: &[OpenAiChat, OpenAiResponses, OpenAiEmbeddings],
         ..CLOUD
     },
     Entry {
         id: "google",
         name: "Google Gemini",
-        base_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
-        base_url_env: None,
+        base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
+        base_url_env: Some("GOOGLE_GEMINI_BASE_URL"),
+        env_lacks: "/v1beta",
         key_env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-        quirks: Quirks {
-            hidden_reasoning: true,
-            no_developer_role: true,
-            end: EndMarker::Either,
-            ..LEGACY
-        },
+        auth: Auth::GoogKey,
+        speaks: &[GeminiGenerate, GeminiEmbed],
+        ..CLOUD
+    },
+    Entry {
+        id: "vertex",
+        name: "Google Vertex AI",
+        base_url: Some("https://{host}/v1/projects/{project}/locations/{location}"),
+        auth: Auth::GoogleOAuth,
+        paths: Paths::Vertex,
+        speaks: &[GeminiGenerate],
+        speaks_by_name: &[("claude-", &[AnthropicMessages])],
+        quirks: Quirks { model_in_path: true, ..Quirks::NONE },
+        passes: &["anthropic-beta"],
         ..CLOUD
     },
     Entry {
         id: "anthropic",
         name: "Anthropic",
         base_url: Some("https://api.anthropic.com/v1"),
-        base_url_env: None,
+        base_url_env: Some("ANTHROPIC_BASE_URL"),
+        env_lacks: "/v1",
         key_env: &["ANTHROPIC_API_KEY"],
-        quirks: Quirks {
-            max_temperature: Some(100),
-            unsupported: &[
-                Param::N,
-                Param::Seed,
-                Param::Logprobs,
-                Param::TopLogprobs,
-                Param::LogitBias,
-                Param::FrequencyPenalty,
-                Param::PresencePenalty,
-                Param::ServiceTier,
-                Param::Store,
-            ],
-            ..Quirks::NONE
-        },
+        auth: Auth::XApiKey,
+        speaks: &[AnthropicMessages],
+        headers: ANTHROPIC_VERSION,
+        passes: &["anthropic-beta"],
+        ..CLOUD
+    },
+    Entry {
+        id: "bedrock",
+        name: "Amazon Bedrock",
+        base_url: Some("https://bedrock-runtime.{region}.amazonaws.com"),
+        base_url_env: Some("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
+        auth: Auth::SigV4 { service: "bedrock" },
+        speaks: &[BedrockConverse],
         ..CLOUD
     },
     Entry {
@@ -309,6 +297,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.deepinfra.com/v1/openai"),
         base_url_env: Some("DEEPINFRA_BASE_URL"),
         key_env: &["DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"],
+        // deepinfra.com/docs/openai_api
+        speaks: CHAT_COMPLETIONS_EMBED,
         quirks: LEGACY,
         ..CLOUD
     },
@@ -318,6 +308,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.sambanova.ai/v1"),
         base_url_env: Some("SAMBANOVA_BASE_URL"),
         key_env: &["SAMBANOVA_API_KEY"],
+        // docs.sambanova.ai: the OpenAI-compatible embeddings API
+        speaks: CHAT_EMBED,
         quirks: Quirks { no_developer_role: true, ..LEGACY },
         ..CLOUD
     },
@@ -333,20 +325,26 @@ pub const PROVIDERS: &[Entry] = &[
     Entry {
         id: "cohere",
         name: "Cohere",
-        base_url: Some("https://api.cohere.ai/compatibility/v1"),
-        base_url_env: None,
+        base_url: Some("https://api.cohere.com/v2"),
+        base_url_env: Some("CO_API_URL"),
+        env_lacks: "/v2",
         key_env: &["COHERE_API_KEY", "CO_API_KEY"],
+        speaks: &[CohereChat, CohereEmbed],
+        ..CLOUD
+    },
+    Entry {
+        id: "voyage",
+        name: "Voyage AI",
+        base_url: Some("https://api.voyageai.com/v1"),
+        base_url_env: Some("VOYAGE_BASE_URL"),
+        key_env: &["VOYAGE_API_KEY"],
+        speaks: &[OpenAiEmbeddings],
+        // docs.voyageai.com/reference/embeddings-api
         quirks: Quirks {
-            max_temperature: Some(100),
-            unsupported: &[
-                Param::N,
-                Param::LogitBias,
-                Param::ParallelTools,
-                Param::Store,
-                Param::ServiceTier,
-                Param::User,
-            ],
-            ..LEGACY
+            output_dimension: true,
+            no_float_format: true,
+            unsupported: &[Param::User],
+            ..Quirks::NONE
         },
         ..CLOUD
     },
@@ -356,6 +354,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("http://127.0.0.1:11434/v1"),
         base_url_env: Some("OLLAMA_BASE_URL"),
         key_env: &["OLLAMA_API_KEY"],
+        // docs.ollama.com/api/openai-compatibility
+        speaks: &[OpenAiChat, OllamaChat, OpenAiResponses, OpenAiEmbeddings, OpenAiCompletions],
         ..LOCAL
     },
     Entry {
@@ -364,6 +364,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("http://127.0.0.1:8000/v1"),
         base_url_env: Some("VLLM_BASE_URL"),
         key_env: &["VLLM_API_KEY"],
+        // docs.vllm.ai/en/latest/serving/openai_compatible_server
+        speaks: ALL_OF_OPENAI,
         ..LOCAL
     },
     Entry {
@@ -372,6 +374,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("http://127.0.0.1:1234/v1"),
         base_url_env: Some("LMSTUDIO_BASE_URL"),
         key_env: &["LMSTUDIO_API_KEY"],
+        // lmstudio.ai/docs/developer/openai-compat
+        speaks: ALL_OF_OPENAI,
         ..LOCAL
     },
     Entry {
@@ -381,6 +385,8 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: None,
         base_url_env: Some("LLAMACPP_BASE_URL"),
         key_env: &["LLAMACPP_API_KEY"],
+        // The server's own README.
+        speaks: ALL_OF_OPENAI,
         ..LOCAL
     },
     Entry {
@@ -388,42 +394,38 @@ pub const PROVIDERS: &[Entry] = &[
         name: "an OpenAI-compatible server",
         base_url_env: Some("OPENAI_COMPATIBLE_BASE_URL"),
         key_env: &["OPENAI_COMPATIBLE_API_KEY"],
+        any_dialect: true,
+        speaks: CHAT_EMBED,
+        ..LOCAL
+    },
+    Entry {
+        id: "anthropic-compatible",
+        name: "a server that speaks Anthropic's format",
+        base_url_env: Some("ANTHROPIC_COMPATIBLE_BASE_URL"),
+        key_env: &["ANTHROPIC_COMPATIBLE_API_KEY"],
+        auth: Auth::XApiKey,
+        speaks: &[AnthropicMessages],
+        any_dialect: true,
+        headers: ANTHROPIC_VERSION,
+        passes: &["anthropic-beta"],
+        ..LOCAL
+    },
+    Entry {
+        id: "gemini-compatible",
+        name: "a server that speaks Gemini's format",
+        base_url_env: Some("GEMINI_COMPATIBLE_BASE_URL"),
+        key_env: &["GEMINI_COMPATIBLE_API_KEY"],
+        auth: Auth::GoogKey,
+        speaks: &[GeminiGenerate, GeminiEmbed],
+        any_dialect: true,
         ..LOCAL
     },
     Entry {
         id: "sim",
         name: "built-in simulator",
-        auth: Auth::Optional,
         // Faults and latencies on demand.
         passes: &["x-sim-"],
         place: Place::BuiltIn,
         ..CLOUD
     },
 ];
-
-/// The entry with this id.
-pub fn entry(id: &str) -> Option<&'static Entry> {
-    PROVIDERS.iter().find(|entry| entry.id == id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_entry_is_usable() {
-        for (at, it) in PROVIDERS.iter().enumerate() {
-            assert!(!it.id.is_empty() && !it.name.is_empty());
-            assert!(PROVIDERS[..at].iter().all(|other| other.id != it.id), "{} twice", it.id);
-            if let Some(url) = it.base_url {
-                let url = reqwest::Url::parse(url).unwrap();
-                assert_eq!(url.scheme() == "https", it.place == Place::Cloud, "{}", it.id);
-                assert!(!url.path().ends_with('/') || url.path() == "/", "{}", it.id);
-            } else {
-                assert!(it.base_url_env.is_some() || it.place == Place::BuiltIn, "{}", it.id);
-            }
-            assert!(it.place != Place::Cloud || !it.key_env.is_empty(), "{}", it.id);
-        }
-        assert!(entry("openai").is_some() && entry("nobody").is_none());
-    }
-}
