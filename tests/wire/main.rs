@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a recording that is not as expected fails the test")]
 
+mod anthropic_messages;
 mod corpus;
 #[allow(dead_code, reason = "used by the dialects that have a reader of their own")]
 mod harness;

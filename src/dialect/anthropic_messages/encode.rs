@@ -283,7 +283,10 @@ impl<'c> Encoder<'c> {
                 w.object(|w| {
                     w.field_str("name", name);
                     w.maybe_str("description", description.as_deref());
-                    w.field_raw("input_schema", &schema(parameters.as_deref()));
+                    match parameters.as_deref().filter(|_| self.exact) {
+                        Some(parameters) => w.field_raw("input_schema", parameters),
+                        None => w.field_raw("input_schema", &schema(parameters.as_deref())),
+                    }
                     w.maybe_bool("strict", strict.filter(|strict| *strict || self.exact));
                     let prefix = format!("tools.{name}.");
                     for (name, json) in self.it.extras.iter().filter(|_| self.exact) {

@@ -383,6 +383,8 @@ impl Reader {
                 ("signature" | "data", Kind::String) => proof = Some(scanner.string()?.cow()),
                 ("input", _) => self.strings(scanner)?,
                 ("content", Kind::String | Kind::Array) => drop(self.content(scanner, "content")?),
+                // Some results of the provider's own tools are one block.
+                ("content", Kind::Object) => drop(self.block(scanner)?),
                 ("source", Kind::Object) => self.source(scanner)?,
                 ("cache_control", Kind::Object) => self.shape.cache_control = true,
                 _ => {}
