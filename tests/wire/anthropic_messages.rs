@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use pointsman::dialect::answer::Finish;
+use pointsman::dialect::answer::{Answer, Finish};
 use pointsman::dialect::anthropic_messages::Request;
 use pointsman::dialect::error::UpstreamError;
 use pointsman::dialect::passage;
 use pointsman::dialect::shape::{Api, SegmentRole};
-use pointsman::dialect::{Dialect, Edits, Quirks};
+use pointsman::dialect::{Dialect, Edits, Quirks, StreamEnd};
 use pointsman::error_class::ErrorClass;
 use serde_json::{Value, json};
 
@@ -43,7 +43,10 @@ fn every_recorded_exchange_is_understood() {
             return;
         }
         let dialect = Dialect::AnthropicMessages;
-        complete += usize::from(harness::check_answer(exchange, dialect, &Quirks::NONE, &READER));
+        if harness::check_answer(exchange, dialect, &Quirks::NONE, &READER) {
+            check_rewritten(exchange);
+            complete += 1;
+        }
     });
     println!("{requests} requests, {complete} complete answers, {errors} errors");
     assert_eq!(requests, 223);
@@ -108,6 +111,97 @@ fn check_request(
     }
     let (again, expected) = (normal(again), normal(body));
     assert_eq!(again, expected, "{id}");
+}
+
+fn read_stream(dialect: Dialect, quirks: &Quirks, bytes: Vec<u8>) -> Result<Answer, StreamEnd> {
+    let mut machine = passage::untranslated(dialect, quirks).unwrap();
+    machine.push(Bytes::from(bytes));
+    machine.finish()
+}
+
+/// An answer that was kept goes out whole or as a stream, whichever way it came in: it must say the
+/// same, down to the provider's own blocks.
+fn check_rewritten(exchange: &Exchange) {
+    let (id, dialect) = (&exchange.id, Dialect::AnthropicMessages);
+    let context = harness::context();
+    let side = passage::provider_side(dialect).unwrap();
+    let bytes = harness::bytes_of(&exchange.body);
+    match &exchange.body {
+        Body::Json(_) => {
+            let answer = side.read(&bytes, &Quirks::NONE).unwrap();
+            let pieces = passage::replay(dialect, &bytes, &context).unwrap().concat();
+            let again = read_stream(dialect, &Quirks::NONE, pieces).unwrap();
+            assert_eq!(again, said_only(answer), "{id}");
+        }
+        _ => {
+            let answer = read_stream(dialect, &Quirks::NONE, bytes).unwrap();
+            let written = passage::whole(dialect, &answer, &context);
+            let again = side.read(&written, &Quirks::NONE).unwrap();
+            assert_eq!(again, said_only(answer), "{id}");
+        }
+    }
+}
+
+/// Without the texts that say nothing: they are not written, since they would be refused if they
+/// were sent back.
+fn said_only(mut answer: Answer) -> Answer {
+    for choice in &mut answer.choices {
+        choice.parts.retain(|part| !part.is_blank());
+    }
+    answer
+}
+
+/// What other providers answer, written for clients of this dialect.
+#[test]
+fn answers_of_openais_imitators_can_be_said_here() {
+    let Some(exchanges) = corpus::load(&["openai.chat", "mistral.chat"]) else { return };
+    let (from, to) = (Dialect::OpenAiChat, Dialect::AnthropicMessages);
+    let side = passage::provider_side(to).unwrap();
+    let mut said = 0;
+    harness::each(&exchanges, |exchange| {
+        if exchange.status >= 400 {
+            return;
+        }
+        let quirks = crate::openai_chat::quirks(exchange);
+        let (bytes, context) = (harness::bytes_of(&exchange.body), harness::context());
+        let (answer, again, written) = match &exchange.body {
+            Body::Json(_) => {
+                let read = passage::provider_side(from).unwrap().read(&bytes, &quirks);
+                let answer = read.unwrap();
+                let written = passage::whole(to, &answer, &context);
+                (answer, side.read(&written, &Quirks::NONE).unwrap(), written.to_vec())
+            }
+            _ => {
+                let Ok(answer) = read_stream(from, &quirks, bytes.clone()) else { return };
+                let writer = passage::client_side(to).writer(&context);
+                let mut machine = passage::untranslated(from, &quirks).unwrap().translated(writer);
+                let events = machine.push(Bytes::from(bytes));
+                let mut out: Vec<u8> = events.iter().flat_map(|event| event.raw.to_vec()).collect();
+                out.extend(machine.last_event().into_iter().flat_map(|event| event.raw));
+                out.extend_from_slice(&machine.translated_end().unwrap());
+                let again = read_stream(to, &Quirks::NONE, out.clone()).unwrap();
+                (answer, again, out)
+            }
+        };
+        if answer.choices.is_empty() || answer.error.is_some() {
+            return;
+        }
+        let mut expected = harness::essence(&answer, to);
+        let calls = answer.primary().into_iter().flat_map(|choice| choice.tool_calls());
+        for (call, (_, _, arguments)) in calls.zip(&mut expected.calls) {
+            // Arguments are always an object: nothing is an empty one, free text stands in one.
+            if arguments.is_null() {
+                *arguments = json!({});
+            } else if call.free_form {
+                *arguments = json!({"input": arguments.take()});
+            }
+        }
+        let shown = || String::from_utf8_lossy(&written).into_owned();
+        assert_eq!(harness::essence(&again, to), expected, "{}: {}", exchange.id, shown());
+        said += 1;
+    });
+    println!("{said} answers");
+    assert!(said > 800, "{said}");
 }
 
 /// Everything that was said in words.

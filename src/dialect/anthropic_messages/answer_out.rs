@@ -13,7 +13,9 @@ use super::content::{is_object, source};
 use super::ids::sanitised;
 use crate::dialect::answer::{Answer, Choice, Finish};
 use crate::dialect::json;
-use crate::dialect::part::{Body, Citation, Media, MediaKind, Part, Signature, Text, ToolCall};
+use crate::dialect::part::{
+    Body, Citation, Media, MediaKind, Part, Signature, Source, Text, ToolCall,
+};
 use crate::dialect::passage::Context;
 use crate::dialect::usage::Usage;
 use crate::dialect::write::{JsonOut, object};
@@ -53,13 +55,16 @@ pub(super) fn stop(w: &mut JsonOut<'_>, choice: Option<&Choice>) {
 }
 
 fn reason(choice: &Choice) -> &'static str {
+    // Calls that Anthropic's own sandbox made may be over; what Anthropic says is right.
+    let own = |part: &Part<'_>| matches!(part.body, Body::Native { dialect: OWN, .. });
+    let waits = || choice.calls_tools() && !choice.parts.iter().any(own);
     match choice.finish {
         Some(Finish::Length) => "max_tokens",
         Some(Finish::ContextFull) => "model_context_window_exceeded",
         Some(Finish::ContentFilter | Finish::Refusal) => "refusal",
         Some(Finish::Pause) => "pause_turn",
         // Not every provider says so when it calls tools.
-        _ if choice.calls_tools() => "tool_use",
+        _ if waits() => "tool_use",
         Some(Finish::ToolCalls) => "tool_use",
         _ if !choice.refusal().is_empty() => "refusal",
         _ if choice.stop_sequence.is_some() => "stop_sequence",
@@ -100,13 +105,21 @@ fn blocks(w: &mut JsonOut<'_>, part: &Part<'_>, at: usize, context: &Context) {
         // In front of the call: thinking may not be the last thing of a turn.
         signature(w, part, at, context);
     }
-    if !part.is_blank()
-        && !matches!(&part.body, Body::Text { text, citations } if text.is_empty() && citations.is_empty())
-    {
+    if !says_nothing(part) {
         block(w, part, at, context, true);
     }
     if let Body::Text { .. } | Body::Refusal(_) | Body::Media(_) = part.body {
         signature(w, part, at, context);
+    }
+}
+
+/// Whether a part needs no block: an empty one would be refused if it were sent back.
+fn says_nothing(part: &Part<'_>) -> bool {
+    match &part.body {
+        Body::Text { text, citations } => text.is_empty() && citations.is_empty(),
+        Body::Refusal(text) => text.is_empty(),
+        Body::Media(media) => media.kind != MediaKind::Image && words_for(media).is_empty(),
+        _ => part.is_blank(),
     }
 }
 
@@ -184,6 +197,10 @@ pub(super) fn is_written(body: &Body<'_>) -> bool {
 pub(super) fn words_for<'m>(media: &'m Media<'_>) -> Text<'m> {
     match media.transcript.as_deref().filter(|words| !words.is_empty()) {
         Some(words) => words.into(),
+        // Some send an empty piece of sound with every answer.
+        None if matches!(&media.source, Source::Base64 { data, .. } if data.is_empty()) => {
+            "".into()
+        }
         None => format!("[{}]", media.kind.name()).into(),
     }
 }

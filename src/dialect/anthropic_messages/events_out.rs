@@ -11,13 +11,14 @@ use crate::dialect::passage::Context;
 use crate::dialect::sink::{Delta, Writer};
 use crate::dialect::write::{JsonOut, event};
 
+/// The choice that is written, whichever comes first.
+const CHOICE: u32 = 0;
+
 /// Writes the events.
 #[derive(Debug)]
 pub(super) struct Events {
     context: Context,
     begun: bool,
-    /// The index of the choice that is written: the first that anything came of.
-    choice: Option<u32>,
     /// The part under way. Its block is opened when there is something to say.
     current: Option<usize>,
     /// The parts that have blocks, with the blocks' numbers; the last one counts.
@@ -35,7 +36,6 @@ impl Events {
         Events {
             context: context.clone(),
             begun: false,
-            choice: None,
             current: None,
             blocks: Vec::new(),
             open: false,
@@ -135,7 +135,11 @@ impl Events {
                     Events::stop(out, number);
                     self.open = false;
                 }
-                Body::Media(media) if !was_open && media.kind != MediaKind::Image => {
+                Body::Media(media)
+                    if !was_open
+                        && media.kind != MediaKind::Image
+                        && !words_for(media).is_empty() =>
+                {
                     let words = words_for(media);
                     self.ensure_open(part, at, out);
                     let number = self.number(at).unwrap_or(0);
@@ -161,7 +165,7 @@ impl Events {
     }
 
     fn part<'p>(&self, answer: &'p Answer, at: usize) -> Option<&'p Part<'static>> {
-        answer.choice(self.choice?)?.parts.get(at)
+        answer.choice(CHOICE)?.parts.get(at)
     }
 
     /// A new part.
@@ -300,7 +304,7 @@ impl Writer for Events {
             // Why it ends goes out at the end; probabilities have no place here.
             Delta::Logprobs { .. } | Delta::Finish { .. } => return,
         };
-        if *self.choice.get_or_insert(index) != index {
+        if index != CHOICE {
             return;
         }
         let Some(part) = self.part(answer, at) else { return };
@@ -323,13 +327,9 @@ impl Writer for Events {
     fn end(&mut self, answer: &Answer, out: &mut Vec<u8>) {
         self.begin(answer, out);
         self.close(answer, out);
-        let choice = match self.choice {
-            Some(index) => answer.choice(index),
-            None => answer.primary(),
-        };
         event(out, "message_delta", |w| {
             w.field_str("type", "message_delta");
-            w.field_object("delta", |w| stop(w, choice));
+            w.field_object("delta", |w| stop(w, answer.choice(CHOICE)));
             w.field_object("usage", |w| usage(w, answer));
         });
         event(out, "message_stop", |w| w.field_str("type", "message_stop"));
