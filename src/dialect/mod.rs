@@ -10,6 +10,7 @@
 //! second alone.
 
 pub mod answer;
+pub mod anthropic_messages;
 pub mod aws_frames;
 pub mod bedrock_converse;
 pub mod client_error;

@@ -232,7 +232,7 @@ fn clients(from: Dialect) -> impl Iterator<Item = Dialect> {
 }
 
 /// What survives every translation.
-fn essence(answer: &Answer, client: Dialect) -> Plain {
+pub fn essence(answer: &Answer, client: Dialect) -> Plain {
     let plain = plain_of(answer, false);
     let counts_thinking = client != Dialect::AnthropicMessages;
     let finish = match plain.finish {

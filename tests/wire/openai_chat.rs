@@ -89,7 +89,7 @@ fn check(exchange: &Exchange, counts: &mut Counts) {
     }
 }
 
-fn quirks(exchange: &Exchange) -> Quirks {
+pub fn quirks(exchange: &Exchange) -> Quirks {
     let id = match exchange.provider.as_str() {
         // Its imitation of OpenAI, which is no entry of its own, hides thinking in the total.
         "gemini" => {
