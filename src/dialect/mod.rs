@@ -16,6 +16,7 @@ pub mod conversation;
 pub mod edits;
 pub mod error;
 pub mod framing;
+pub mod gemini_generate;
 pub mod json;
 pub mod object;
 pub mod openai_chat;

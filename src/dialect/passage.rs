@@ -15,7 +15,7 @@ use super::quirks::Quirks;
 use super::request::Request;
 use super::sink::Writer;
 use super::stream::Stream;
-use super::{Dialect, openai_chat};
+use super::{Dialect, gemini_generate, openai_chat};
 use crate::error_class::ErrorClass;
 
 /// The provider's side of a dialect.
@@ -107,6 +107,7 @@ impl From<Inexpressible> for UpstreamError {
 pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
     Some(match dialect {
         Dialect::OpenAiChat => &openai_chat::Chat,
+        Dialect::GeminiGenerate => &gemini_generate::Gemini,
         _ => return None,
     })
 }
@@ -114,6 +115,7 @@ pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
 /// The client's side of a dialect; OpenAI's chat for those that no client speaks.
 pub fn client_side(dialect: Dialect) -> &'static dyn ClientSide {
     match dialect {
+        Dialect::GeminiGenerate => &gemini_generate::Gemini,
         _ => &openai_chat::Chat,
     }
 }

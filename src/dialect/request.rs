@@ -8,13 +8,15 @@ use super::object::Object;
 use super::passage::Inexpressible;
 use super::quirks::Quirks;
 use super::shape::RequestShape;
-use super::{Dialect, openai_chat};
+use super::{Dialect, gemini_generate, openai_chat};
 
 /// A request that was read.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// `openai.chat`
     Chat(openai_chat::Request),
+    /// `gemini.generate`
+    Gemini(gemini_generate::Request),
 }
 
 impl Request {
@@ -22,6 +24,7 @@ impl Request {
     pub fn dialect(&self) -> Dialect {
         match self {
             Request::Chat(_) => Dialect::OpenAiChat,
+            Request::Gemini(_) => Dialect::GeminiGenerate,
         }
     }
 
@@ -29,6 +32,7 @@ impl Request {
     pub fn shape(&self) -> &RequestShape {
         match self {
             Request::Chat(request) => request.shape(),
+            Request::Gemini(request) => request.shape(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Request {
     pub fn object(&self) -> &Object {
         match self {
             Request::Chat(request) => request.object(),
+            Request::Gemini(request) => request.object(),
         }
     }
 
@@ -48,6 +53,7 @@ impl Request {
     pub fn encode(&self, edits: &Edits, quirks: &Quirks) -> Encoded {
         match self {
             Request::Chat(request) => request.encode(edits, quirks),
+            Request::Gemini(request) => request.encode(edits, quirks),
         }
     }
 
@@ -58,6 +64,7 @@ impl Request {
     pub fn decode(&self) -> Result<Conversation<'_>, Inexpressible> {
         match self {
             Request::Chat(request) => request.decode(),
+            Request::Gemini(request) => request.decode(),
         }
     }
 
@@ -86,5 +93,11 @@ impl Request {
 impl From<openai_chat::Request> for Request {
     fn from(request: openai_chat::Request) -> Request {
         Request::Chat(request)
+    }
+}
+
+impl From<gemini_generate::Request> for Request {
+    fn from(request: gemini_generate::Request) -> Request {
+        Request::Gemini(request)
     }
 }
