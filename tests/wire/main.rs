@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a recording that is not as expected fails the test")]
 
 mod corpus;
+mod gemini;
+mod gemini_plain;
 #[allow(dead_code, reason = "used by the dialects that have a reader of their own")]
 mod harness;
 mod openai_chat;

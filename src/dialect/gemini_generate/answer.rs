@@ -311,7 +311,9 @@ impl Reader {
     }
 }
 
-fn owned(signature: crate::dialect::part::Signature<'_>) -> crate::dialect::part::Signature<'static> {
+fn owned(
+    signature: crate::dialect::part::Signature<'_>,
+) -> crate::dialect::part::Signature<'static> {
     crate::dialect::part::Signature {
         dialect: signature.dialect,
         value: signature.value.into_owned().into(),
@@ -349,8 +351,15 @@ fn finish_of(reason: &str) -> Option<Finish> {
         "" | "FINISH_REASON_UNSPECIFIED" => return None,
         "STOP" => Finish::Stop,
         "MAX_TOKENS" => Finish::Length,
-        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR"
-        | "IMAGE_SAFETY" | "IMAGE_RECITATION" | "IMAGE_PROHIBITED_CONTENT" => Finish::ContentFilter,
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "MODEL_ARMOR"
+        | "IMAGE_SAFETY"
+        | "IMAGE_RECITATION"
+        | "IMAGE_PROHIBITED_CONTENT" => Finish::ContentFilter,
         _ => Finish::Other,
     })
 }

@@ -1,6 +1,6 @@
 //! Writing an answer of another dialect for a client that speaks this one.
 
-use super::encode::{arguments, is_object};
+use super::encode::{arguments, is_object, one_line};
 use super::piece::{BARE_ARGUMENTS, BARE_INPUT};
 use super::{grounding, signature, usage};
 use crate::dialect::Dialect;
@@ -17,7 +17,10 @@ pub(super) fn whole(answer: &Answer, context: &Context) -> Vec<u8> {
             for choice in &answer.choices {
                 w.object(|w| {
                     let parts = || choice.parts.iter().filter(|part| is_said(part));
-                    content(w, |w| parts().for_each(|part| write_part(w, part)));
+                    content(w, |w| match parts().next() {
+                        Some(_) => parts().for_each(|part| write_part(w, part)),
+                        None => nothing(w),
+                    });
                     logprobs(w, &choice.logprobs.tokens);
                     ending(w, choice);
                 });
@@ -40,13 +43,14 @@ fn tail(w: &mut JsonOut<'_>, answer: &Answer, context: &Context) {
 
 fn content(w: &mut JsonOut<'_>, parts: impl FnOnce(&mut JsonOut<'_>)) {
     w.field_object("content", |w| {
-        let mut list = Vec::new();
-        JsonOut::new(&mut list).array(parts);
-        // Some clients take a content without parts for a failure.
-        let list = if list == b"[]" { br#"[{"text":""}]"#.to_vec() } else { list };
-        w.field_raw("parts", &String::from_utf8_lossy(&list));
+        w.field_array("parts", parts);
         w.field_str("role", "model");
     });
+}
+
+/// Some clients take a content without parts for a failure.
+fn nothing(w: &mut JsonOut<'_>) {
+    w.object(|w| w.field_str("text", ""));
 }
 
 /// Why a choice ended, and where it comes from.
@@ -78,14 +82,12 @@ fn is_said(part: &Part<'_>) -> bool {
 
 fn write_part(w: &mut JsonOut<'_>, part: &Part<'_>) {
     if let Body::Native { json, .. } = &part.body {
-        return w.raw(json);
+        return w.raw(&one_line(json));
     }
     w.object(|w| {
         match &part.body {
-            Body::Text { text, .. } | Body::Refusal(text) => w.field_str("text", text),
-            Body::Thinking { text, .. } => {
-                w.field_str("text", text);
-                w.field_bool("thought", true);
+            Body::Text { .. } | Body::Thinking { .. } | Body::Refusal(_) => {
+                words(w, &part.body, part.main_text());
             }
             Body::Call(call) => w.field_object("functionCall", |w| {
                 if !call.id.is_empty() {
@@ -97,10 +99,21 @@ fn write_part(w: &mut JsonOut<'_>, part: &Part<'_>) {
             Body::Media(media) => write_media(w, media),
             Body::Native { .. } | Body::Result(_) => {}
         }
-        if let Some(signed) = &part.signature {
-            w.field_str("thoughtSignature", &signature::written(signed));
-        }
+        signed(w, part);
     });
+}
+
+fn words(w: &mut JsonOut<'_>, body: &Body<'_>, text: &str) {
+    w.field_str("text", text);
+    if matches!(body, Body::Thinking { .. }) {
+        w.field_bool("thought", true);
+    }
+}
+
+fn signed(w: &mut JsonOut<'_>, part: &Part<'_>) {
+    if let Some(signature) = &part.signature {
+        w.field_str("thoughtSignature", &signature::written(signature));
+    }
 }
 
 fn write_media(w: &mut JsonOut<'_>, media: &Media<'_>) {
@@ -151,7 +164,7 @@ fn logprobs(w: &mut JsonOut<'_>, tokens: &[TokenLogprob]) {
 #[derive(Debug)]
 pub(super) struct Chunks {
     context: Context,
-    /// Calls and media that may not be complete yet: choice and place.
+    /// Calls, media and signatures of words that may not be complete yet: choice and place.
     held: Vec<(u32, usize)>,
 }
 
@@ -188,44 +201,35 @@ impl Chunks {
         self.candidate(answer, out, index, |w| content(w, part));
     }
 
-    /// Words, or a signature on none.
-    fn words(
-        &self,
-        answer: &Answer,
-        out: &mut Vec<u8>,
-        index: u32,
-        part: &Part<'_>,
-        text: Option<&str>,
-    ) {
-        self.part(answer, out, index, |w| {
-            w.object(|w| {
-                w.field_str("text", text.unwrap_or(""));
-                if matches!(part.body, Body::Thinking { .. }) {
-                    w.field_bool("thought", true);
-                }
-                if let (None, Some(signed)) = (text, &part.signature) {
-                    w.field_str("thoughtSignature", &signature::written(signed));
-                }
-            });
-        });
-    }
-
-    /// Sends the calls and media of a choice that were waited for: in their order, so that none
-    /// passes one that may still grow, unless all are at their end.
+    /// Sends what was waited for in a choice and is complete; no call passes another one.
     ///
     /// Google's calls have their arguments as an object, which cannot go out in pieces: it is
     /// complete when the next part begins and the text makes an object, or when the choice ends.
+    /// Signatures that grow piece by piece are sent as a whole as well, on no words: those went out
+    /// before.
     fn release(&mut self, answer: &Answer, out: &mut Vec<u8>, index: u32, ended: bool) {
-        while let Some(first) = self.held.iter().position(|(choice, _)| *choice == index) {
-            let (_, at) = self.held[first];
+        let mut next = 0;
+        while let Some(&(choice, at)) = self.held.get(next) {
             let part = answer.choice(index).and_then(|choice| choice.parts.get(at));
-            if let Some(part) = part {
-                if !ended && !is_complete(part) {
+            let Some(part) = part.filter(|_| choice == index) else {
+                next += 1;
+                continue;
+            };
+            if !ended && !is_complete(part) {
+                if matches!(part.body, Body::Call(_)) {
                     return;
                 }
-                self.part(answer, out, index, |w| write_part(w, part));
+                next += 1;
+                continue;
             }
-            self.held.remove(first);
+            self.part(answer, out, index, |w| match &part.body {
+                Body::Text { .. } | Body::Thinking { .. } => w.object(|w| {
+                    words(w, &part.body, "");
+                    signed(w, part);
+                }),
+                _ => write_part(w, part),
+            });
+            self.held.remove(next);
         }
     }
 }
@@ -236,7 +240,10 @@ fn is_complete(part: &Part<'_>) -> bool {
         Body::Call(call) => !call.free_form && is_object(&call.arguments),
         // Sound comes in pieces that nobody tells of.
         Body::Media(media) => media.kind != MediaKind::Audio,
-        _ => true,
+        // OpenAI's imitators go on to sign what was thought while they speak already.
+        _ => {
+            part.signature.as_ref().is_none_or(|signature| signature.dialect != Dialect::OpenAiChat)
+        }
     }
 }
 
@@ -254,17 +261,16 @@ impl Writer for Chunks {
             }
             Delta::Text { choice, at, text } => {
                 let Some(part) = part_of(choice, at) else { return };
-                if matches!(
-                    part.body,
-                    Body::Text { .. } | Body::Thinking { .. } | Body::Refusal(_)
-                ) {
-                    self.words(answer, out, choice, part, Some(text));
+                if matches!(part.body, Body::Text { .. } | Body::Thinking { .. } | Body::Refusal(_))
+                {
+                    self.part(answer, out, choice, |w| w.object(|w| words(w, &part.body, text)));
                 }
             }
             Delta::Signature { choice, at } => {
                 let Some(part) = part_of(choice, at) else { return };
-                if matches!(part.body, Body::Text { .. } | Body::Thinking { .. }) {
-                    self.words(answer, out, choice, part, None);
+                let waits = self.held.contains(&(choice, at));
+                if matches!(part.body, Body::Text { .. } | Body::Thinking { .. }) && !waits {
+                    self.held.push((choice, at));
                 }
             }
             Delta::Logprobs { choice, from } => {
@@ -286,7 +292,7 @@ impl Writer for Chunks {
             w.field_array("candidates", |w| {
                 for choice in &answer.choices {
                     w.object(|w| {
-                        content(w, |_| {});
+                        content(w, nothing);
                         ending(w, choice);
                     });
                 }

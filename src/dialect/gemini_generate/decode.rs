@@ -25,7 +25,8 @@ impl Request {
         let mut conversation = Conversation::new(Dialect::GeminiGenerate);
         conversation.model = Cow::Borrowed(&self.shape().model);
         conversation.stream = self.shape().stream;
-        let mut reader = Reader { to: conversation, system: Vec::new(), cached: None, calls: Calls::default() };
+        let mut reader =
+            Reader { to: conversation, system: Vec::new(), cached: None, calls: Calls::default() };
         for name in self.object.names() {
             let Some(json) = self.object.field(name) else { continue };
             reader.field(name, json).map_err(|fault| {
@@ -187,8 +188,7 @@ fn part<'a>(mut piece: Piece<'a>, calls: &mut Calls<'a>, to: &mut Vec<Part<'a>>)
         to.push(Part::new(Body::Native { dialect: Dialect::GeminiGenerate, json }));
     }
     if let Some(call) = piece.call.take() {
-        let (arguments, free_form) =
-            call.whole_arguments().unwrap_or((Cow::Borrowed("{}"), false));
+        let (arguments, free_form) = call.whole_arguments().unwrap_or((Cow::Borrowed("{}"), false));
         let id = calls.made(call.id, &call.name);
         let call = ToolCall { id, name: call.name, arguments, free_form };
         return to.push(Part::new(Body::Call(call)).signed(piece.signature));

@@ -225,7 +225,9 @@ impl Encoder<'_> {
         for tool in &it.tools {
             let note = match tool {
                 Tool::Native { dialect, .. } if *dialect == own => continue,
-                Tool::Native { .. } => format!("`{}` is a tool of {} itself", tool.name(), it.origin),
+                Tool::Native { .. } => {
+                    format!("`{}` is a tool of {} itself", tool.name(), it.origin)
+                }
                 Tool::FreeForm { name, .. } => format!("`{name}` takes free text"),
                 Tool::Function(function) => {
                     let strict = function.strict == Some(true);
@@ -294,7 +296,8 @@ impl Encoder<'_> {
             });
         }
         for (name, json) in it.extras.iter().filter(|_| self.is_own()) {
-            if let Some(name) = name.strip_prefix("toolConfig.").filter(|name| !name.contains('.')) {
+            if let Some(name) = name.strip_prefix("toolConfig.").filter(|name| !name.contains('.'))
+            {
                 w.field_raw(name, json);
             }
         }
@@ -443,7 +446,7 @@ pub(super) fn arguments(w: &mut JsonOut<'_>, call: &ToolCall<'_>, names: [&str; 
     match &*call.arguments {
         text if call.free_form => w.field_object("args", |w| w.field_str(free, text)),
         text if text.trim().is_empty() => w.field_object("args", |_| {}),
-        text if is_object(text) => w.field_raw("args", text),
+        text if is_object(text) => w.field_raw("args", &one_line(text)),
         text => w.field_object("args", |w| w.field_str(broken, text)),
     }
 }
@@ -452,4 +455,13 @@ pub(super) fn arguments(w: &mut JsonOut<'_>, call: &ToolCall<'_>, names: [&str; 
 pub(super) fn is_object(text: &str) -> bool {
     let begins = |mut scanner: Scanner<'_>| Ok::<bool, JsonError>(scanner.kind()? == Kind::Object);
     begins(Scanner::new(text)) == Ok(true) && json::is_valid(text)
+}
+
+/// JSON without line breaks, which would tear an event of a stream apart; inside of strings there
+/// are none.
+pub(super) fn one_line(json: &str) -> Cow<'_, str> {
+    match json.contains(['\n', '\r']) {
+        true => Cow::Owned(json.replace(['\n', '\r'], " ")),
+        false => Cow::Borrowed(json),
+    }
 }

@@ -13,9 +13,7 @@ use crate::dialect::json::{Kind, Scanner};
 use crate::dialect::object::Object;
 use crate::dialect::part::{MediaKind, mime_of_name};
 use crate::dialect::read::{self, Fault, ReadError, wrong_type};
-use crate::dialect::shape::{
-    Api, Effort, Format, RequestShape, Segment, SegmentRole, ToolChoice,
-};
+use crate::dialect::shape::{Api, Effort, Format, RequestShape, Segment, SegmentRole, ToolChoice};
 
 /// A request that was read, with its bytes as they came.
 #[derive(Debug, Clone)]
@@ -191,8 +189,7 @@ impl Reader {
     }
 
     fn instructions(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
-        let (start, kind, first) =
-            (scanner.offset(), scanner.kind()?, self.shape.segments.len());
+        let (start, kind, first) = (scanner.offset(), scanner.kind()?, self.shape.segments.len());
         let mut parts = None;
         match kind {
             Kind::String => {
@@ -224,8 +221,7 @@ impl Reader {
         if kind != Kind::Object {
             return wrong_type(&format!("contents[{index}]"), "an object", kind);
         }
-        let (first, mut role, mut content) =
-            (self.shape.segments.len(), None, Content::default());
+        let (first, mut role, mut content) = (self.shape.segments.len(), None, Content::default());
         scanner.object(|scanner, key| {
             let kind = scanner.kind()?;
             match (key.raw, kind) {

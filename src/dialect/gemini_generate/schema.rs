@@ -61,7 +61,8 @@ fn one(scanner: &mut Scanner<'_>, w: &mut JsonOut<'_>) -> Result<(), JsonError> 
                 // Whole numbers of 64 bits are strings in Google's JSON.
                 (name, Kind::String) if is_limit(name) => {
                     let text = scanner.string()?;
-                    let digits = !text.raw.is_empty() && text.raw.len() < 20
+                    let digits = !text.raw.is_empty()
+                        && text.raw.len() < 20
                         && text.raw.bytes().all(|byte| byte.is_ascii_digit());
                     match text.raw.parse::<u64>() {
                         Ok(number) if digits => w.field_int(name, number),

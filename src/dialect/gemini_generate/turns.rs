@@ -94,7 +94,8 @@ impl<'c> Turns<'c> {
                 if result.has_media() && origin != own {
                     let note = "images of a tool's result are sent beside it";
                     losses.add("tool_result.media", LossKind::Emulated, note);
-                    let media = result.parts.iter().filter(|part| matches!(part.body, Body::Media(_)));
+                    let media =
+                        result.parts.iter().filter(|part| matches!(part.body, Body::Media(_)));
                     self.media.extend(media.map(Item::Part));
                 }
             }
