@@ -224,7 +224,7 @@ mod tests {
         for piece in pieces {
             out += &arguments.add(piece)?;
         }
-        Ok(out + &arguments.end())
+        Ok(out + arguments.end().as_str())
     }
 
     #[test]

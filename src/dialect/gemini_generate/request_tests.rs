@@ -49,7 +49,7 @@ fn the_shape_is_told() {
     assert_eq!(texts(SegmentRole::LastUser), ["läst"]);
     assert_eq!(
         texts(SegmentRole::Other),
-        ["first", "f", r#"{"a":"\"q\""}"#, "f", "{}"]
+        ["first", r#"{"a":"\"q\""}"#, "f", "f", "{}"]
             .map(|text| crate::dialect::json::unescape(text).into_owned())
     );
     assert_eq!(texts(SegmentRole::Tools).len(), 2);
