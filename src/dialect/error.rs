@@ -247,6 +247,7 @@ const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
             "prompt is too long",
             "total length of all messages is too long",
             "input token count exceeds",
+            "exceeds the maximum number of tokens allowed",
             "too many input tokens",
             "number of input tokens exceeds",
             "input is too long",
