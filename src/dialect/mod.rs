@@ -19,6 +19,8 @@ pub mod framing;
 pub mod json;
 pub mod object;
 pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_responses;
 pub mod part;
 pub mod passage;
 pub mod quirks;

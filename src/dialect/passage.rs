@@ -15,7 +15,7 @@ use super::quirks::Quirks;
 use super::request::Request;
 use super::sink::Writer;
 use super::stream::Stream;
-use super::{Dialect, openai_chat};
+use super::{Dialect, openai_chat, openai_completions, openai_responses};
 use crate::error_class::ErrorClass;
 
 /// The provider's side of a dialect.
@@ -42,6 +42,11 @@ pub trait ProviderSide: Sync {
     /// How its streams are framed.
     fn wire(&self) -> Wire {
         Wire::Sse
+    }
+
+    /// Whether other dialects can be translated into it.
+    fn carries_conversations(&self) -> bool {
+        true
     }
 }
 
@@ -103,10 +108,12 @@ impl From<Inexpressible> for UpstreamError {
     }
 }
 
-/// The provider's side of a dialect that carries conversations.
+/// The provider's side of a dialect whose answers are words.
 pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
     Some(match dialect {
         Dialect::OpenAiChat => &openai_chat::Chat,
+        Dialect::OpenAiResponses => &openai_responses::Responses,
+        Dialect::OpenAiCompletions => &openai_completions::Completions,
         _ => return None,
     })
 }
@@ -114,6 +121,8 @@ pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
 /// The client's side of a dialect; OpenAI's chat for those that no client speaks.
 pub fn client_side(dialect: Dialect) -> &'static dyn ClientSide {
     match dialect {
+        Dialect::OpenAiResponses => &openai_responses::Responses,
+        Dialect::OpenAiCompletions => &openai_completions::Completions,
         _ => &openai_chat::Chat,
     }
 }
@@ -135,7 +144,9 @@ impl Passage {
         if !client.converses() {
             return None;
         }
-        let fit = spoken.iter().copied().find(|dialect| provider_side(*dialect).is_some())?;
+        let fit = spoken.iter().copied().find(|dialect| {
+            provider_side(*dialect).is_some_and(|side| side.carries_conversations())
+        })?;
         Some(Passage { client, provider: fit })
     }
 

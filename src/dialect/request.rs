@@ -8,13 +8,17 @@ use super::object::Object;
 use super::passage::Inexpressible;
 use super::quirks::Quirks;
 use super::shape::RequestShape;
-use super::{Dialect, openai_chat};
+use super::{Dialect, openai_chat, openai_completions, openai_responses};
 
 /// A request that was read.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// `openai.chat`
     Chat(openai_chat::Request),
+    /// `openai.responses`
+    Responses(openai_responses::Request),
+    /// `openai.completions`
+    Completions(openai_completions::Request),
 }
 
 impl Request {
@@ -22,6 +26,8 @@ impl Request {
     pub fn dialect(&self) -> Dialect {
         match self {
             Request::Chat(_) => Dialect::OpenAiChat,
+            Request::Responses(_) => Dialect::OpenAiResponses,
+            Request::Completions(_) => Dialect::OpenAiCompletions,
         }
     }
 
@@ -29,6 +35,8 @@ impl Request {
     pub fn shape(&self) -> &RequestShape {
         match self {
             Request::Chat(request) => request.shape(),
+            Request::Responses(request) => request.shape(),
+            Request::Completions(request) => request.shape(),
         }
     }
 
@@ -36,6 +44,8 @@ impl Request {
     pub fn object(&self) -> &Object {
         match self {
             Request::Chat(request) => request.object(),
+            Request::Responses(request) => request.object(),
+            Request::Completions(request) => request.object(),
         }
     }
 
@@ -48,6 +58,8 @@ impl Request {
     pub fn encode(&self, edits: &Edits, quirks: &Quirks) -> Encoded {
         match self {
             Request::Chat(request) => request.encode(edits, quirks),
+            Request::Responses(request) => request.encode(edits, quirks),
+            Request::Completions(request) => request.encode(edits, quirks),
         }
     }
 
@@ -58,6 +70,8 @@ impl Request {
     pub fn decode(&self) -> Result<Conversation<'_>, Inexpressible> {
         match self {
             Request::Chat(request) => request.decode(),
+            Request::Responses(request) => request.decode(),
+            Request::Completions(request) => request.decode(),
         }
     }
 
@@ -86,5 +100,17 @@ impl Request {
 impl From<openai_chat::Request> for Request {
     fn from(request: openai_chat::Request) -> Request {
         Request::Chat(request)
+    }
+}
+
+impl From<openai_responses::Request> for Request {
+    fn from(request: openai_responses::Request) -> Request {
+        Request::Responses(request)
+    }
+}
+
+impl From<openai_completions::Request> for Request {
+    fn from(request: openai_completions::Request) -> Request {
+        Request::Completions(request)
     }
 }

@@ -8,3 +8,6 @@ mod corpus;
 mod harness;
 mod openai_chat;
 mod openai_chat_plain;
+mod openai_completions;
+mod openai_responses;
+mod openai_responses_plain;

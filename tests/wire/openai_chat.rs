@@ -89,7 +89,7 @@ fn check(exchange: &Exchange, counts: &mut Counts) {
     }
 }
 
-fn quirks(exchange: &Exchange) -> Quirks {
+pub fn quirks(exchange: &Exchange) -> Quirks {
     let id = match exchange.provider.as_str() {
         "gemini" => "google",
         "alibaba" => "qwen",
@@ -146,7 +146,7 @@ fn check_request(exchange: &Exchange, body: &serde_json::Value) {
     }
 }
 
-fn check_error(exchange: &Exchange, body: &serde_json::Value) {
+pub fn check_error(exchange: &Exchange, body: &serde_json::Value) {
     let text = body.to_string();
     let error = UpstreamError::from_response(
         exchange.status,

@@ -9,8 +9,8 @@ mod answer_out;
 pub mod assemble;
 mod decode;
 mod encode;
-mod error;
-mod pieces;
+pub(in crate::dialect) mod error;
+pub(in crate::dialect) mod pieces;
 pub mod request;
 mod splice;
 mod stream;
@@ -27,6 +27,7 @@ use super::quirks::Quirks;
 use super::sink::Writer;
 use super::stream::Stream;
 
+pub(in crate::dialect) use answer_out::usage as usage_out;
 pub use request::Request;
 pub use stream::stream;
 
