@@ -131,6 +131,9 @@ fn answers_are_replayed_as_streams() {
             ..expected
         };
         assert_eq!(harness::plain_of(&answer, true), expected, "{}", exchange.id);
+        if exchange.provider == "mistralrs" {
+            return; // its thinking stands beside the output, and comes as an item of it
+        }
         // The items that only this dialect has come back as they were.
         let whole = client_side(dialect).write(&answer, &harness::context());
         let whole: Value = serde_json::from_slice(&whole).unwrap();

@@ -191,6 +191,11 @@ fn item(item: &Value) -> Option<Value> {
                 Value::String(text) => vec![json!({"type": "text", "text": text})],
                 parts => parts.as_array().unwrap().iter().map(part).collect(),
             };
+            let parts: Vec<Value> = parts;
+            let says_nothing = parts.iter().all(|part| part["text"] == "");
+            if role == "assistant" && says_nothing {
+                return None;
+            }
             let alone = parts.len() == 1 && role != "assistant" && parts[0]["type"] == "text";
             item["content"] = if alone { parts[0]["text"].clone() } else { Value::from(parts) };
             item["role"] = role.into();

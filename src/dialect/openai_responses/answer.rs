@@ -1,6 +1,6 @@
 //! Reading answers: whole ones, and those that streams begin and end with.
 
-use super::items::{Items, Place};
+use super::items::Items;
 use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::error::UpstreamError;
 use crate::dialect::json::{JsonError, Kind, Scanner};
@@ -135,15 +135,7 @@ impl<'a> Response<'a> {
             sink.part(0, Part::thinking(text.to_owned()))?;
         }
         if let Some(output) = self.output {
-            let mut position = 0;
-            Scanner::new(output).array(|scanner, _| {
-                if scanner.kind()? == Kind::Object {
-                    let place = Place { index: Some(position), id: "" };
-                    items.finished(place, scanner.raw()?, sink)?;
-                }
-                position += 1;
-                Ok::<(), Fault>(())
-            })?;
+            items.all(output, sink)?;
         }
         if let Some(error) = self.error {
             sink.error(UpstreamError::from_json(200, error));

@@ -16,7 +16,7 @@ const OWN: Dialect = Dialect::OpenAiResponses;
 
 /// The whole answer: what its stream would end with.
 pub(super) fn whole(answer: &Answer, context: &Context) -> Vec<u8> {
-    let mut events = Events::silent(context);
+    let mut events = Events::silent(context, answer);
     answer.replay(&mut events, &mut Vec::new());
     object(2048, |w| events.response(w, answer, Some(Status::of(answer))))
 }

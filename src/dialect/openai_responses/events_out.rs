@@ -4,6 +4,7 @@
 //! one that is done begins another. Calls stay open to the end, since their pieces may be mixed.
 
 use super::answer_out::{Item, Kind, Piece, Status, annotation, logprob, response};
+use super::items::thought_texts;
 use crate::dialect::Dialect;
 use crate::dialect::answer::{Answer, Choice};
 use crate::dialect::part::{Body, MediaKind, Part};
@@ -21,7 +22,7 @@ pub(super) struct Events {
     /// The number of the next event.
     number: u64,
     /// The choice that is told; there is but one in this dialect.
-    choice: Option<u32>,
+    choice: u32,
     items: Vec<Item>,
     /// The parts whose thoughts went out, and how long their signatures were then.
     signed: Vec<(usize, usize)>,
@@ -41,20 +42,21 @@ impl Events {
             silent: false,
             begun: false,
             number: 0,
-            choice: None,
+            choice: 0,
             items: Vec::new(),
             signed: Vec::new(),
         }
     }
 
     /// One that only finds out what items there are.
-    pub(super) fn silent(context: &Context) -> Events {
-        Events { silent: true, ..Events::new(context) }
+    pub(super) fn silent(context: &Context, answer: &Answer) -> Events {
+        let choice = answer.primary().map_or(0, |choice| choice.index);
+        Events { silent: true, choice, ..Events::new(context) }
     }
 
     /// The choice that is told.
     fn told<'a>(&self, answer: &'a Answer) -> Option<&'a Choice> {
-        answer.choice(self.choice?)
+        answer.choice(self.choice)
     }
 
     /// The response as it is now; without a status, at its beginning.
@@ -315,6 +317,11 @@ impl Events {
         match &part.body {
             Body::Call(_) => drop(self.open(choice, Kind::Call, at, 0, out)),
             Body::Thinking { redacted, .. } if *redacted || part.signature.is_some() => {
+                let signature = part.signature.as_ref();
+                let own = signature.and_then(|it| it.for_signer(Dialect::OpenAiResponses));
+                if let Some(json) = own {
+                    return self.own_thought(choice, at, json, out);
+                }
                 self.open(choice, Kind::Thought, at, 0, out);
             }
             Body::Native { dialect: Dialect::OpenAiResponses, .. } => {
@@ -337,6 +344,40 @@ impl Events {
         if part.signature.is_some() {
             self.sign(choice, at, out);
         }
+    }
+
+    /// A thought that came in this dialect is told as it is, paragraph for paragraph.
+    fn own_thought(&mut self, choice: &Choice, at: usize, json: &str, out: &mut Vec<u8>) {
+        let end = choice.parts.get(at).map_or(0, |part| part.main_text().len());
+        // All of it is told here: nothing is left for the item to tell when it is closed.
+        let spot = self.open(choice, Kind::Thought, at, end, out);
+        for (list, kind, part, text) in [
+            ("content", "reasoning_text", "content_part", "reasoning_text"),
+            ("summary", "summary_text", "reasoning_summary_part", "reasoning_summary_text"),
+        ] {
+            let texts = thought_texts(json, list).unwrap_or_default();
+            for (number, said) in texts.iter().enumerate() {
+                let mut tell = |what: &str, step: &str, field: &str, said: &str| {
+                    self.event(out, &format!("response.{what}.{step}"), |it, w| {
+                        w.field_str("item_id", &it.items[spot.item].id);
+                        w.field_int("output_index", spot.item as u64);
+                        w.field_int(&format!("{list}_index"), number as u64);
+                        match field {
+                            "part" => w.field_object("part", |w| {
+                                w.field_str("type", kind);
+                                w.field_str("text", said);
+                            }),
+                            field => w.field_str(field, said),
+                        }
+                    });
+                };
+                tell(part, "added", "part", "");
+                tell(text, "delta", "delta", said);
+                tell(text, "done", "text", said);
+                tell(part, "done", "part", said);
+            }
+        }
+        self.close_item(choice, spot, out);
     }
 
     fn cite(&mut self, choice: &Choice, at: usize, index: usize, out: &mut Vec<u8>) {
@@ -421,7 +462,7 @@ impl Writer for Events {
         | Delta::Citation { choice: index, .. }
         | Delta::Logprobs { choice: index, .. }
         | Delta::Finish { choice: index }) = delta;
-        if *self.choice.get_or_insert(index) != index {
+        if self.choice != index {
             return;
         }
         let Some(choice) = answer.choice(index) else { return };

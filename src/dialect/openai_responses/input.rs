@@ -97,6 +97,10 @@ fn message<'a>(it: Item<'a>, to: &mut Conversation<'a>) {
 /// Adds to what the model said last; two messages of its own stay two.
 fn by_model<'a>(to: &mut Conversation<'a>, parts: Vec<Part<'a>>, is_message: bool) {
     let said = |part: &Part<'_>| matches!(part.body, Body::Text { .. } | Body::Refusal(_));
+    let parts: Vec<Part<'a>> = parts.into_iter().filter(|part| !part.is_blank()).collect();
+    if parts.is_empty() {
+        return;
+    }
     match to.messages.last_mut() {
         Some(Message { role: Role::Assistant, parts: before, .. })
             if !(is_message && before.last().is_some_and(said)) =>
@@ -129,9 +133,7 @@ fn reasoning<'a>(it: Item<'a>, json: &'a str, to: &mut Conversation<'a>) {
         _ => Some(own()),
     };
     let part = Part::new(Body::Thinking { text, redacted }).signed(signature);
-    if !part.is_blank() {
-        by_model(to, vec![part], false);
-    }
+    by_model(to, vec![part], false);
 }
 
 /// Signs the last piece of a kind.

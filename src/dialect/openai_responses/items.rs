@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::answer::{Fault, Outcome};
-use super::pieces::{PARAGRAPH, annotation};
+use super::pieces::{PARAGRAPH, annotation, joined_paragraphs};
 use crate::dialect::Dialect;
 use crate::dialect::answer::TokenLogprob;
 use crate::dialect::json::{JsonError, Kind, Scanner};
@@ -97,15 +97,15 @@ impl Items {
     }
 
     fn find(&self, place: Place<'_>) -> Option<usize> {
-        let by_id = || {
-            let known = |slot: &Slot| !place.id.is_empty() && slot.id == place.id;
-            self.slots.iter().rposition(known)
-        };
-        let by_index = || {
-            let index = place.index?;
-            self.slots.iter().rposition(|slot| slot.index == Some(index))
-        };
-        by_id().or_else(by_index)
+        match place.index {
+            // Some give several items one id.
+            Some(index) => self.slots.iter().rposition(|slot| slot.index == Some(index)),
+            None => self.by_id(place.id),
+        }
+    }
+
+    fn by_id(&self, id: &str) -> Option<usize> {
+        self.slots.iter().rposition(|slot| !id.is_empty() && slot.id == id)
     }
 
     fn slot(&mut self, place: Place<'_>) -> Result<usize, TooMany> {
@@ -295,6 +295,24 @@ impl Items {
         }
     }
 
+    /// All items of a complete answer; of a stream, those that it did not complete itself.
+    ///
+    /// # Errors
+    /// Broken JSON, or too many items or parts.
+    pub(super) fn all(&mut self, output: &str, sink: &mut Sink<'_>) -> Outcome {
+        let streamed = !self.slots.is_empty();
+        Scanner::new(output).array(|scanner, index| {
+            if scanner.kind()? != Kind::Object {
+                return Ok(());
+            }
+            let json = scanner.raw()?;
+            // Where a stream leaves items out, they are numbered otherwise at its end.
+            let known = self.by_id(Item::read(json)?.id).filter(|_| streamed);
+            let index = known.map_or(Some(index as u64), |slot| self.slots[slot].index);
+            self.finished(Place { index, id: "" }, json, sink)
+        })
+    }
+
     /// An item that is complete.
     ///
     /// # Errors
@@ -354,18 +372,19 @@ impl Items {
         json: &str,
         sink: &mut Sink<'_>,
     ) -> Outcome {
-        for list in [item.content, item.summary].into_iter().flatten() {
-            Scanner::new(list).array(|scanner, index| match scanner.kind()? {
-                Kind::Object => self.part(slot, index as u64, scanner.raw()?, sink).map(drop),
-                _ => Ok(()),
-            })?;
-        }
-        let thinking = self.slots[slot].contents.iter().find(|it| it.kind.is_thinking());
-        let at = match thinking {
-            Some(content) => content.at,
+        let full = texts(item.content)?;
+        let full = if full.is_empty() { texts(item.summary)? } else { full };
+        let full = joined_paragraphs(full.iter().map(|text| &**text));
+        let came = self.slots[slot].contents.iter().find(|it| it.kind.is_thinking());
+        let at = match came.map(|it| it.at) {
+            Some(at) => {
+                let rest = full.strip_prefix(text_of(sink, at)).unwrap_or_default();
+                sink.more(0, at, rest);
+                at
+            }
             None => {
-                let redacted = item.encrypted;
-                sink.part(0, Part::new(Body::Thinking { text: "".into(), redacted }))?
+                let redacted = item.encrypted && full.is_empty();
+                sink.part(0, Part::new(Body::Thinking { text: full.into(), redacted }))?
             }
         };
         let value = json.to_owned().into();
@@ -409,6 +428,33 @@ impl Items {
         });
         self.complete(spot, &item.arguments, sink)
     }
+}
+
+/// The texts of a list (`content` or `summary`) of a reasoning item.
+///
+/// # Errors
+/// Broken JSON.
+pub(super) fn thought_texts<'a>(item: &'a str, list: &str) -> Result<Vec<Cow<'a, str>>, JsonError> {
+    let item = Item::read(item)?;
+    texts(if list == "content" { item.content } else { item.summary })
+}
+
+/// The texts of a list of parts.
+fn texts(list: Option<&str>) -> Result<Vec<Cow<'_, str>>, JsonError> {
+    let mut texts = Vec::new();
+    let Some(list) = list else { return Ok(texts) };
+    Scanner::new(list).array(|scanner, _| {
+        if scanner.kind()? != Kind::Object {
+            return Ok(());
+        }
+        scanner.object(|scanner, key| {
+            if key.raw == "text" {
+                texts.extend(scanner.text()?);
+            }
+            Ok::<(), JsonError>(())
+        })
+    })?;
+    Ok(texts)
 }
 
 fn text_of<'s>(sink: &'s Sink<'_>, at: usize) -> &'s str {
