@@ -99,6 +99,9 @@ impl Reported {
             match &*key.cow() {
                 "prompt_tokens" => it.prompt = scanner.count()?,
                 "completion_tokens" => it.completion = scanner.count()?,
+                // Responses' names; beside the others they say the same.
+                "input_tokens" => it.prompt = it.prompt.or(scanner.count()?),
+                "output_tokens" => it.completion = it.completion.or(scanner.count()?),
                 "total_tokens" => it.total = scanner.count()?,
                 // The same count may stand under several names; they agree or one is 0.
                 "cached_tokens"
@@ -111,12 +114,14 @@ impl Reported {
                     it.read_cache_creation(scanner)?;
                 }
                 // Writer spells them without the `s`.
-                "prompt_tokens_details" | "prompt_token_details"
+                "prompt_tokens_details" | "prompt_token_details" | "input_tokens_details"
                     if scanner.kind()? == Kind::Object =>
                 {
                     it.read_prompt_details(scanner)?;
                 }
-                "completion_tokens_details" | "completion_token_details"
+                "completion_tokens_details"
+                | "completion_token_details"
+                | "output_tokens_details"
                     if scanner.kind()? == Kind::Object =>
                 {
                     it.read_completion_details(scanner)?;

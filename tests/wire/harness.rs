@@ -257,7 +257,7 @@ pub fn essence(answer: &Answer, client: Dialect) -> Plain {
 }
 
 /// What each client is told as a whole answer reads the same.
-fn check_clients(exchange: &Exchange, answer: &Answer, from: Dialect) {
+pub fn check_clients(exchange: &Exchange, answer: &Answer, from: Dialect) {
     for client in clients(from) {
         let written = passage::whole(client, answer, &context());
         let again = passage::provider_side(client).unwrap().read(&written, &Quirks::NONE);
@@ -274,7 +274,7 @@ fn check_clients(exchange: &Exchange, answer: &Answer, from: Dialect) {
 }
 
 /// What each client is told as a stream reads the same, and ends only at its end.
-fn check_translations(
+pub fn check_translations(
     exchange: &Exchange,
     bytes: &[u8],
     dialect: Dialect,

@@ -149,7 +149,7 @@ fn check_request(exchange: &Exchange, body: &serde_json::Value) {
     }
 }
 
-fn check_error(exchange: &Exchange, body: &serde_json::Value) {
+pub fn check_error(exchange: &Exchange, body: &serde_json::Value) {
     let text = body.to_string();
     let error = UpstreamError::from_response(
         exchange.status,

@@ -227,7 +227,7 @@ fn finish(choice: &Choice) -> &'static str {
 }
 
 /// Usage, in OpenAI's overlapping way of counting.
-pub(super) fn usage(w: &mut JsonOut<'_>, usage: &Usage) {
+pub(in crate::dialect) fn usage(w: &mut JsonOut<'_>, usage: &Usage) {
     let (prompt, completion) = (usage.prompt(), usage.completion());
     w.field_int("prompt_tokens", prompt.0);
     w.field_int("completion_tokens", completion.0);

@@ -243,6 +243,15 @@ impl Encoder<'_> {
     }
 
     fn message(&mut self, w: &mut JsonOut<'_>, message: &Message<'_>) {
+        // Nothing would be left of a message that only another dialect understands.
+        let foreign = message.parts.iter().map(|part| match &part.body {
+            Body::Native { dialect, .. } if *dialect != Dialect::OpenAiChat => Some(*dialect),
+            _ => None,
+        });
+        if let Some(Some(dialect)) = foreign.reduce(|all, next| all.and(next)) {
+            let note = format!("a step that only {dialect} knows");
+            return self.lose("messages", LossKind::Dropped, note);
+        }
         let named = |w: &mut JsonOut<'_>| w.maybe_str("name", message.name.as_deref());
         match message.role {
             Role::System => w.object(|w| {

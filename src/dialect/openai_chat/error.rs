@@ -36,7 +36,7 @@ pub(in crate::dialect) fn body(error: &ClientError<'_>) -> Bytes {
 }
 
 /// The event that ends a broken stream. No `[DONE]` may follow it.
-pub(super) fn event(error: &ClientError<'_>) -> Bytes {
+pub(in crate::dialect) fn event(error: &ClientError<'_>) -> Bytes {
     Bytes::from([b"event: error\ndata: ", &*body(error), b"\n\n"].concat())
 }
 

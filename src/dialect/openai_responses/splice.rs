@@ -1,0 +1,334 @@
+//! Encoding a request: splicing what changes into the bytes that came.
+
+use std::ops::Range;
+
+use super::request::{LOGPROBS, Request};
+use crate::dialect::edits::{
+    Change, Edits, Encoded, Loss, LossKind, Param, ParamValue, PromptEdit,
+};
+use crate::dialect::json::{self, JsonError, Kind, Scanner};
+use crate::dialect::object::Splice;
+use crate::dialect::quirks::Quirks;
+use crate::dialect::shape::Effort;
+
+impl Request {
+    /// The body with the edits made, for a provider with these quirks. What is not edited stays
+    /// byte for byte as it came; without any change the result *is* the body that came.
+    pub fn encode(&self, edits: &Edits, quirks: &Quirks) -> Encoded {
+        let effort = self.places.effort.clone().map(|effort| &self.object.body()[effort]);
+        let effort = effort.map(|effort| String::from_utf8_lossy(effort).into_owned());
+        let mut encoding = Encoding {
+            request: self,
+            splice: Splice::new(&self.object),
+            losses: Vec::new(),
+            effort,
+        };
+        if let Some(model) = edits.model.as_deref().filter(|model| *model != self.shape().model) {
+            encoding.splice.set("model", json::quote(model));
+        }
+        if let Some(stream) = edits.stream.filter(|stream| *stream != self.shape().stream) {
+            encoding.splice.set("stream", stream.to_string());
+            if !stream {
+                encoding.splice.remove("stream_options"); // refused where nothing is streamed
+            }
+        }
+        encoding.params(edits);
+        encoding.quirks(quirks);
+        encoding.prompt(&edits.prompt);
+        Encoded { body: encoding.splice.body(), losses: encoding.losses }
+    }
+}
+
+struct Encoding<'a> {
+    request: &'a Request,
+    splice: Splice<'a>,
+    losses: Vec<Loss>,
+    /// The effort that is going to be sent, as JSON.
+    effort: Option<String>,
+}
+
+impl Encoding<'_> {
+    fn loss(&mut self, param: Param, how: LossKind, note: impl Into<String>) {
+        self.losses.push(Loss { param: param.name().into(), how, note: note.into() });
+    }
+
+    fn params(&mut self, edits: &Edits) {
+        let logprobs = (Param::Logprobs, Change::Replace(ParamValue::Bool(true)));
+        for (param, change) in edits.params.iter().chain(edits.logprobs.then_some(&logprobs)) {
+            let wanted = match change {
+                Change::Remove => {
+                    self.remove_param(*param);
+                    continue;
+                }
+                Change::Replace(value) => Some(value),
+                Change::AtMost(limit) => self.beyond(*param, limit, 1.0).then_some(limit),
+                Change::AtLeast(limit) => self.beyond(*param, limit, -1.0).then_some(limit),
+            };
+            if let Some(value) = wanted {
+                self.set_param(*param, value);
+            }
+        }
+    }
+
+    /// Whether the value that would be sent lies beyond the limit, above (sign 1) or below (−1).
+    fn beyond(&self, param: Param, limit: &ParamValue, sign: f64) -> bool {
+        let limit = match limit {
+            ParamValue::Int(number) => Some(*number as f64), // exact up to 2⁵³
+            ParamValue::Float(number) => Some(*number),
+            ParamValue::Text(word) => effort_rank(word),
+            ParamValue::Bool(_) | ParamValue::Texts(_) => None,
+        };
+        let Some(limit) = limit else { return false };
+        let current = match param {
+            Param::Reasoning => self.effort.as_deref(),
+            param => field(param).and_then(|name| self.splice.value(name)),
+        };
+        let current = current.and_then(|json| {
+            match json.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
+                Some(word) => effort_rank(word),
+                None => json.parse().ok(),
+            }
+        });
+        // Without a value the provider's default counts; where it is not known, assume the worst.
+        let default = match param {
+            Param::Temperature | Param::TopP | Param::N => Some(1.0),
+            Param::FrequencyPenalty | Param::PresencePenalty | Param::TopLogprobs => Some(0.0),
+            Param::MaxOutput => Some(f64::INFINITY),
+            _ => None,
+        };
+        current.or(default).is_none_or(|value| (value - limit) * sign > 0.0)
+    }
+
+    fn set_param(&mut self, param: Param, value: &ParamValue) {
+        match (param, value, field(param)) {
+            (Param::Logprobs, ParamValue::Bool(wanted), _) => self.ask_logprobs(*wanted),
+            (Param::Reasoning, ParamValue::Text(word), _) => self.set_effort(json::quote(word)),
+            (Param::Logprobs | Param::Reasoning, ..) => {}
+            (_, value, Some(name)) => {
+                if let Some(value) = written(value) {
+                    self.splice.set(name, value);
+                }
+            }
+            (param, _, None) => self.loss(param, LossKind::Dropped, "it is unknown there"),
+        }
+    }
+
+    fn remove_param(&mut self, param: Param) {
+        match param {
+            Param::Logprobs => {
+                self.ask_logprobs(false);
+                self.splice.remove("top_logprobs");
+            }
+            Param::Reasoning => {
+                self.effort = None;
+                self.splice.remove("reasoning");
+            }
+            param => {
+                if let Some(name) = field(param) {
+                    self.splice.remove(name);
+                }
+            }
+        }
+    }
+
+    fn set_effort(&mut self, value: String) {
+        self.effort = Some(value.clone());
+        let object = &self.request.object;
+        let index = self.splice.index("reasoning").filter(|_| self.splice.given("reasoning"));
+        let index = index.filter(|index| object.body()[object.fields[*index].value.start] == b'{');
+        let Some(index) = index else {
+            return self.splice.set("reasoning", format!(r#"{{"effort":{value}}}"#));
+        };
+        let whole = &object.fields[index].value;
+        let inside = whole.start + 1..whole.end - 1;
+        let patch = match &self.request.places.effort {
+            Some(effort) => (effort.clone(), value),
+            None if object.body()[inside.clone()].iter().all(u8::is_ascii_whitespace) => {
+                (inside, format!(r#""effort":{value}"#))
+            }
+            None => (inside.start..inside.start, format!(r#""effort":{value},"#)),
+        };
+        self.splice.patch(index, vec![patch]);
+    }
+
+    fn ask_logprobs(&mut self, wanted: bool) {
+        let mut includes: Vec<String> = Vec::new();
+        if let Some(json) = self.splice.value("include") {
+            let mut scanner = Scanner::new(json);
+            // What is no list was never one of ours to keep.
+            let _ = scanner.array(|scanner, _| {
+                includes.push(scanner.raw()?.to_owned());
+                Ok::<(), JsonError>(())
+            });
+        }
+        let ours = json::quote(LOGPROBS);
+        if includes.contains(&ours) == wanted {
+            return;
+        }
+        match wanted {
+            true => includes.push(ours),
+            false => includes.retain(|include| *include != ours),
+        }
+        self.splice.set("include", format!("[{}]", includes.join(",")));
+    }
+
+    fn quirks(&mut self, quirks: &Quirks) {
+        for &param in quirks.unsupported {
+            let said = match param {
+                Param::Logprobs => {
+                    let asked = self.splice.value("include");
+                    asked.filter(|json| json.contains(LOGPROBS)).map(|_| "`logprobs`".to_owned())
+                }
+                param => field(param).and_then(|name| self.splice.value(name)).map(str::to_owned),
+            };
+            if let Some(value) = said.filter(|value| value != "null" && value != "false") {
+                let shown: String = value.chars().take(40).collect();
+                self.loss(param, LossKind::Dropped, format!("{shown} is not supported there"));
+            }
+            self.remove_param(param);
+        }
+        let limit = quirks.max_temperature.map(|hundredths| f64::from(hundredths) / 100.0);
+        let value = self.splice.value("temperature").and_then(|value| value.parse::<f64>().ok());
+        if let (Some(limit), Some(value)) = (limit, value)
+            && value > limit
+        {
+            self.splice.set("temperature", limit.to_string());
+            self.loss(Param::Temperature, LossKind::Clamped, format!("{value} to {limit}"));
+        }
+    }
+
+    /// The instructions are the system prompt; where there are none, the first system message is.
+    fn prompt(&mut self, edits: &[PromptEdit]) {
+        let (mut before, mut instead, mut after) = (Vec::new(), None, Vec::new());
+        for edit in edits {
+            match edit {
+                PromptEdit::Prepend(text) => before.insert(0, text.as_ref()),
+                PromptEdit::Append(text) => after.push(text.as_ref()),
+                PromptEdit::Replace(text) => {
+                    (before, instead, after) = (Vec::new(), Some(text.as_ref()), Vec::new());
+                }
+            }
+        }
+        let all: Vec<&str> =
+            before.iter().copied().chain(instead).chain(after.iter().copied()).collect();
+        if all.is_empty() {
+            return;
+        }
+        let all = json::quote(&all.join("\n\n"));
+        if instead.is_some() {
+            self.splice.set("instructions", all);
+            return self.remove_systems();
+        }
+        let object = &self.request.object;
+        let said = object.field("instructions").is_some_and(|json| json.len() > "\"\"".len());
+        let place = match self.splice.index("instructions") {
+            Some(index) if said && self.splice.given("instructions") => {
+                Some((index, object.fields[index].value.clone(), Kind::String))
+            }
+            _ => {
+                let first = self.request.places.systems.first();
+                let content = first.and_then(|system| system.content.clone());
+                let index = self.splice.index("input");
+                index.zip(content).map(|(index, (range, kind))| (index, range, kind))
+            }
+        };
+        let Some((index, whole, kind)) = place else {
+            return self.splice.set("instructions", all);
+        };
+        let inside = whole.start + 1..whole.end - 1;
+        if object.body()[inside.clone()].iter().all(u8::is_ascii_whitespace) {
+            return self.splice.patch(index, vec![(whole, all)]);
+        }
+        let part = |text: &str| format!(r#"{{"type":"input_text","text":{}}}"#, json::quote(text));
+        let mut patches = Vec::new();
+        if !before.is_empty() {
+            let text = format!("{}\n\n", before.join("\n\n"));
+            let text = if kind == Kind::Array { part(&text) + "," } else { escaped(&text) };
+            patches.push((inside.start..inside.start, text));
+        }
+        if !after.is_empty() {
+            let text = format!("\n\n{}", after.join("\n\n"));
+            let text =
+                if kind == Kind::Array { format!(",{}", part(&text)) } else { escaped(&text) };
+            patches.push((inside.end..inside.end, text));
+        }
+        self.splice.patch(index, patches);
+    }
+
+    fn remove_systems(&mut self) {
+        let places = &self.request.places;
+        let Some(index) = self.splice.index("input") else { return };
+        let removed = |item: &usize| places.systems.iter().any(|system| system.item == *item);
+        let leading = (0..places.items.len()).take_while(removed).count();
+        let mut patches: Vec<(Range<usize>, String)> = Vec::new();
+        // Those in front go with the comma behind them, the others with the one before.
+        if leading > 0 {
+            let end = match places.items.get(leading) {
+                Some(next) => next.start,
+                None => places.items[leading - 1].end,
+            };
+            patches.push((places.items[0].start..end, String::new()));
+        }
+        for item in (leading..places.items.len()).filter(removed) {
+            patches.push((places.items[item - 1].end..places.items[item].end, String::new()));
+        }
+        if !patches.is_empty() {
+            self.splice.patch(index, patches);
+        }
+    }
+}
+
+/// The name of a parameter in this dialect; nothing where it has none.
+fn field(param: Param) -> Option<&'static str> {
+    Some(match param {
+        Param::Temperature => "temperature",
+        Param::TopP => "top_p",
+        Param::MaxOutput => "max_output_tokens",
+        Param::Reasoning => "reasoning",
+        Param::TopLogprobs => "top_logprobs",
+        Param::ParallelTools => "parallel_tool_calls",
+        Param::ServiceTier => "service_tier",
+        Param::User => "user",
+        Param::Store => "store",
+        Param::StreamOptions => "stream_options",
+        Param::TopK
+        | Param::Seed
+        | Param::N
+        | Param::Stop
+        | Param::FrequencyPenalty
+        | Param::PresencePenalty
+        | Param::Logprobs
+        | Param::LogitBias
+        | Param::Role => return None,
+    })
+}
+
+/// A value as JSON; nothing where JSON has no way to write it.
+fn written(value: &ParamValue) -> Option<String> {
+    Some(match value {
+        ParamValue::Int(number) => number.to_string(),
+        ParamValue::Float(number) if number.is_finite() => number.to_string(),
+        ParamValue::Bool(yes) => yes.to_string(),
+        ParamValue::Text(text) => json::quote(text),
+        ParamValue::Float(_) | ParamValue::Texts(_) => return None,
+    })
+}
+
+fn effort_rank(word: &str) -> Option<f64> {
+    match Effort::from_word(word) {
+        Effort::Unset => None,
+        // Above `high`, though the policy language has no word for it.
+        Effort::High if word != "high" => Some(f64::from(Effort::High as u8) + 1.0),
+        effort => Some(f64::from(effort as u8)),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    json::escape_into(&mut out, text);
+    out
+}
+
+#[cfg(test)]
+#[path = "splice_tests.rs"]
+mod tests;
