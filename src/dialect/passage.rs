@@ -16,8 +16,9 @@ use super::request::Request;
 use super::sink::Writer;
 use super::stream::Stream;
 use super::{
-    Dialect, bedrock_converse, cohere_chat, cohere_embed, gemini_embed, ollama_chat, openai_chat,
-    openai_embeddings,
+    Dialect, anthropic_messages, bedrock_converse, cohere_chat, cohere_embed, gemini_embed,
+    gemini_generate, ollama_chat, openai_chat, openai_completions, openai_embeddings,
+    openai_responses,
 };
 use crate::error_class::ErrorClass;
 
@@ -45,6 +46,11 @@ pub trait ProviderSide: Sync {
     /// How its streams are framed.
     fn wire(&self) -> Wire {
         Wire::Sse
+    }
+
+    /// Whether other dialects can be translated into it.
+    fn carries_conversations(&self) -> bool {
+        true
     }
 }
 
@@ -133,10 +139,14 @@ impl From<Inexpressible> for UpstreamError {
     }
 }
 
-/// The provider's side of a dialect that carries conversations.
+/// The provider's side of a dialect whose answers are words.
 pub fn provider_side(dialect: Dialect) -> Option<&'static dyn ProviderSide> {
     Some(match dialect {
         Dialect::OpenAiChat => &openai_chat::Chat,
+        Dialect::OpenAiResponses => &openai_responses::Responses,
+        Dialect::OpenAiCompletions => &openai_completions::Completions,
+        Dialect::AnthropicMessages => &anthropic_messages::Messages,
+        Dialect::GeminiGenerate => &gemini_generate::Gemini,
         Dialect::BedrockConverse => &bedrock_converse::Converse,
         Dialect::CohereChat => &cohere_chat::Chat,
         Dialect::OllamaChat => &ollama_chat::Chat,
@@ -157,6 +167,10 @@ pub fn embedding_side(dialect: Dialect) -> Option<&'static dyn EmbeddingSide> {
 /// The client's side of a dialect; OpenAI's chat for those that no client speaks.
 pub fn client_side(dialect: Dialect) -> &'static dyn ClientSide {
     match dialect {
+        Dialect::OpenAiResponses => &openai_responses::Responses,
+        Dialect::OpenAiCompletions => &openai_completions::Completions,
+        Dialect::AnthropicMessages => &anthropic_messages::Messages,
+        Dialect::GeminiGenerate => &gemini_generate::Gemini,
         _ => &openai_chat::Chat,
     }
 }

@@ -9,15 +9,40 @@ use super::passage::Inexpressible;
 use super::quirks::Quirks;
 use super::read::ReadError;
 use super::shape::RequestShape;
-use super::{Dialect, openai_chat, openai_embeddings};
+use super::{
+    Dialect, anthropic_messages, gemini_generate, openai_chat, openai_completions,
+    openai_embeddings, openai_responses,
+};
 
 /// A request that was read.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// `openai.chat`
     Chat(openai_chat::Request),
+    /// `openai.responses`
+    Responses(openai_responses::Request),
+    /// `openai.completions`
+    Completions(openai_completions::Request),
     /// `openai.embeddings`
     Embeddings(openai_embeddings::Request),
+    /// `anthropic.messages`
+    Messages(anthropic_messages::Request),
+    /// `gemini.generate`
+    Gemini(gemini_generate::Request),
+}
+
+/// The same of a request in every dialect.
+macro_rules! each {
+    ($request:expr, $it:ident => $what:expr) => {
+        match $request {
+            Request::Chat($it) => $what,
+            Request::Responses($it) => $what,
+            Request::Completions($it) => $what,
+            Request::Embeddings($it) => $what,
+            Request::Messages($it) => $what,
+            Request::Gemini($it) => $what,
+        }
+    };
 }
 
 impl Request {
@@ -25,15 +50,53 @@ impl Request {
     /// the dialect has them in the address.
     ///
     /// # Errors
-    /// When it is no request of that dialect.
+    /// When it is no request of that dialect, or no client speaks it.
     pub fn read(
         dialect: Dialect,
         body: Bytes,
         address: Option<(&str, bool)>,
     ) -> Result<Request, ReadError> {
-        let _ = address;
+        Ok(match dialect {
+            Dialect::OpenAiChat => Request::Chat(openai_chat::Request::read(body)?),
+            Dialect::OpenAiResponses => Request::Responses(openai_responses::Request::read(body)?),
+            Dialect::OpenAiCompletions => {
+                Request::Completions(openai_completions::Request::read(body)?)
+            }
+            Dialect::OpenAiEmbeddings => {
+                Request::Embeddings(openai_embeddings::Request::read(body)?)
+            }
+            Dialect::AnthropicMessages => {
+                Request::Messages(anthropic_messages::Request::read(body)?)
+            }
+            Dialect::GeminiGenerate => {
+                let (model, stream) = address.ok_or_else(|| ReadError::missing("model"))?;
+                Request::Gemini(gemini_generate::Request::read(body, model, stream)?)
+            }
+            Dialect::GeminiEmbed
+            | Dialect::BedrockConverse
+            | Dialect::CohereChat
+            | Dialect::CohereEmbed
+            | Dialect::OllamaChat => {
+                let message = format!("no requests of {dialect} are taken");
+                return Err(ReadError { message, param: None, code: "unknown_dialect" });
+            }
+        })
+    }
+
+    /// Reads a body whose tokens are to be counted: what only answers need may be missing.
+    ///
+    /// # Errors
+    /// When it is no request of that dialect.
+    pub fn read_count(
+        dialect: Dialect,
+        body: Bytes,
+        address: Option<(&str, bool)>,
+    ) -> Result<Request, ReadError> {
         match dialect {
-            _ => Ok(Request::Chat(openai_chat::Request::read(body)?)),
+            Dialect::AnthropicMessages => {
+                Ok(Request::Messages(anthropic_messages::Request::read_count(body)?))
+            }
+            _ => Request::read(dialect, body, address),
         }
     }
 
@@ -41,24 +104,22 @@ impl Request {
     pub fn dialect(&self) -> Dialect {
         match self {
             Request::Chat(_) => Dialect::OpenAiChat,
+            Request::Responses(_) => Dialect::OpenAiResponses,
+            Request::Completions(_) => Dialect::OpenAiCompletions,
             Request::Embeddings(_) => Dialect::OpenAiEmbeddings,
+            Request::Messages(_) => Dialect::AnthropicMessages,
+            Request::Gemini(_) => Dialect::GeminiGenerate,
         }
     }
 
     /// What classification and routing look at.
     pub fn shape(&self) -> &RequestShape {
-        match self {
-            Request::Chat(request) => request.shape(),
-            Request::Embeddings(request) => request.shape(),
-        }
+        each!(self, request => request.shape())
     }
 
     /// The body and its fields.
     pub fn object(&self) -> &Object {
-        match self {
-            Request::Chat(request) => request.object(),
-            Request::Embeddings(request) => request.object(),
-        }
+        each!(self, request => request.object())
     }
 
     /// The body as it came.
@@ -68,10 +129,7 @@ impl Request {
 
     /// The body with the edits made, for a provider that speaks the same dialect.
     pub fn encode(&self, edits: &Edits, quirks: &Quirks) -> Encoded {
-        match self {
-            Request::Chat(request) => request.encode(edits, quirks),
-            Request::Embeddings(request) => request.encode(edits, quirks),
-        }
+        each!(self, request => request.encode(edits, quirks))
     }
 
     /// The neutral form.
@@ -81,7 +139,11 @@ impl Request {
     pub fn decode(&self) -> Result<Conversation<'_>, Inexpressible> {
         match self {
             Request::Chat(request) => request.decode(),
+            Request::Responses(request) => request.decode(),
+            Request::Completions(request) => request.decode(),
             Request::Embeddings(_) => Err(Inexpressible::new("embeddings are no conversation")),
+            Request::Messages(request) => request.decode(),
+            Request::Gemini(request) => request.decode(),
         }
     }
 
@@ -107,14 +169,21 @@ impl Request {
     }
 }
 
-impl From<openai_embeddings::Request> for Request {
-    fn from(request: openai_embeddings::Request) -> Request {
-        Request::Embeddings(request)
-    }
+macro_rules! from_dialect {
+    ($($module:ident => $variant:ident),* $(,)?) => {
+        $(impl From<$module::Request> for Request {
+            fn from(request: $module::Request) -> Request {
+                Request::$variant(request)
+            }
+        })*
+    };
 }
 
-impl From<openai_chat::Request> for Request {
-    fn from(request: openai_chat::Request) -> Request {
-        Request::Chat(request)
-    }
+from_dialect! {
+    openai_chat => Chat,
+    openai_responses => Responses,
+    openai_completions => Completions,
+    openai_embeddings => Embeddings,
+    anthropic_messages => Messages,
+    gemini_generate => Gemini,
 }

@@ -114,7 +114,7 @@ fn check_request(request: &Request, recorded: &Value) {
     let tokens = recorded["input"].as_array().is_some_and(|items| !items[0].is_string());
     for other in [Dialect::GeminiEmbed, Dialect::CohereEmbed] {
         let passage = Passage::of(Dialect::OpenAiEmbeddings, &[other]).unwrap();
-        let encoded = passage.encode(request, &Edits::default(), &Quirks::NONE);
+        let encoded = passage.encode(request, &Edits::default(), &Quirks::NONE, |_| {});
         assert_eq!(encoded.is_err(), tokens, "{recorded}");
     }
 }
@@ -144,7 +144,7 @@ fn check_translation(
             None => body["input"] = json!(vec!["text"; vectors.len()]),
         }
         let request = read(&body);
-        let encoded = passage.encode(&request, &Edits::default(), &Quirks::NONE).unwrap();
+        let encoded = passage.encode(&request, &Edits::default(), &Quirks::NONE, |_| {}).unwrap();
         if let Some(asked) = asked {
             let again = ask(&serde_json::from_slice(&encoded.body).unwrap());
             assert_eq!(&again, asked, "{id}");

@@ -3,13 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a recording that is not as expected fails the test")]
 
+mod anthropic_messages;
 mod bedrock;
 mod cohere;
 mod corpus;
 mod embeddings;
-#[allow(dead_code, reason = "used by the dialects that have a reader of their own")]
+mod gemini;
+mod gemini_plain;
 mod harness;
 mod ollama;
 mod openai_chat;
 mod openai_chat_plain;
+mod openai_completions;
+mod openai_responses;
+mod openai_responses_plain;
 mod requests;

@@ -12,7 +12,7 @@ pub fn sent(provider: Dialect, chat: &Value) -> Value {
     let request = openai_chat::Request::read(Bytes::from(chat.to_string())).unwrap();
     let passage = Passage::of(Dialect::OpenAiChat, &[provider]).unwrap();
     let request = Request::from(request);
-    let encoded = passage.encode(&request, &Edits::default(), &Quirks::NONE).unwrap();
+    let encoded = passage.encode(&request, &Edits::default(), &Quirks::NONE, |_| {}).unwrap();
     serde_json::from_slice(&encoded.body).unwrap()
 }
 

@@ -24,7 +24,8 @@ fn losses(encoded: &crate::dialect::Encoded) -> Vec<String> {
 fn from_openai(body: &Value) -> (Value, Vec<String>) {
     let request = openai_chat::Request::read(Bytes::from(body.to_string())).unwrap();
     let passage = Passage::of(Dialect::OpenAiChat, &[Dialect::AnthropicMessages]).unwrap();
-    let encoded = passage.encode(&request.into(), &Edits::default(), &Quirks::NONE).unwrap();
+    let encoded =
+        passage.encode(&request.into(), &Edits::default(), &Quirks::NONE, |_| {}).unwrap();
     (serde_json::from_slice(&encoded.body).unwrap(), losses(&encoded))
 }
 
@@ -32,7 +33,7 @@ fn from_openai(body: &Value) -> (Value, Vec<String>) {
 fn to_openai(body: &Value) -> (Value, Vec<String>) {
     let passage = Passage::of(Dialect::AnthropicMessages, &[Dialect::OpenAiChat]).unwrap();
     let request = read(body).into();
-    let encoded = passage.encode(&request, &Edits::default(), &Quirks::NONE).unwrap();
+    let encoded = passage.encode(&request, &Edits::default(), &Quirks::NONE, |_| {}).unwrap();
     (serde_json::from_slice(&encoded.body).unwrap(), losses(&encoded))
 }
 

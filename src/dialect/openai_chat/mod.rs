@@ -9,7 +9,7 @@ mod answer_out;
 pub mod assemble;
 mod decode;
 mod encode;
-mod error;
+pub(in crate::dialect) mod error;
 mod pieces;
 pub mod request;
 mod splice;
@@ -27,6 +27,7 @@ use super::quirks::Quirks;
 use super::sink::Writer;
 use super::stream::Stream;
 
+pub(super) use answer_out::usage as usage_out;
 pub(super) use pieces::token_logprob;
 pub use request::Request;
 pub use stream::stream;

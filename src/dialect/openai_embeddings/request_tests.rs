@@ -21,7 +21,7 @@ fn fails(body: &str) -> String {
 /// The body for a provider, and what is lost on the way to it.
 fn sent(to: Dialect, body: &serde_json::Value, edits: &Edits, quirks: &Quirks) -> String {
     let passage = Passage::of(Dialect::OpenAiEmbeddings, &[to]).unwrap();
-    match passage.encode(&request::Request::from(read(body)), edits, quirks) {
+    match passage.encode(&request::Request::from(read(body)), edits, quirks, |_| {}) {
         Ok(encoded) => {
             let losses: Vec<String> = encoded
                 .losses

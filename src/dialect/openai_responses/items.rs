@@ -8,7 +8,7 @@ use super::pieces::{PARAGRAPH, annotation, joined_paragraphs};
 use crate::dialect::Dialect;
 use crate::dialect::answer::TokenLogprob;
 use crate::dialect::json::{JsonError, Kind, Scanner};
-use crate::dialect::openai_chat::pieces::token_logprob;
+use crate::dialect::openai_chat::token_logprob;
 use crate::dialect::part::{Body, Media, MediaKind, Part, Signature, Source, ToolCall};
 use crate::dialect::sink::{MAX_ITEMS, Sink, TooMany};
 
