@@ -246,8 +246,20 @@ pub fn essence(answer: &Answer, client: Dialect) -> Plain {
         // A dialect without refusals says them as text.
         text: format!("{}{}", plain.text, plain.refusal),
         refusal: String::new(),
-        // Ids that are missing are made up.
-        calls: plain.calls.into_iter().map(|(_, name, args)| (String::new(), name, args)).collect(),
+        // Ids that are missing are made up; what is no object becomes one where a dialect takes
+        // nothing else.
+        calls: plain
+            .calls
+            .into_iter()
+            .map(|(_, name, arguments)| {
+                let arguments = match arguments {
+                    Value::Null => Value::Object(Default::default()),
+                    Value::String(text) => serde_json::json!({ "input": text }),
+                    other => other,
+                };
+                (String::new(), name, arguments)
+            })
+            .collect(),
         finish: Some(finish),
         usage: Some(plain.usage.map_or([0; 4], |[prompt, completion, cached, thinking]| {
             [prompt, completion, cached, if counts_thinking { thinking } else { 0 }]
