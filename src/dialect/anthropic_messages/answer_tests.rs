@@ -180,3 +180,16 @@ fn unknown_blocks_and_deltas_are_kept() {
     let whole = json!({"content": [compaction], "stop_reason": null}).to_string();
     assert_eq!(read(whole.as_bytes()).unwrap().choices, answer.choices);
 }
+
+proptest::proptest! {
+    #[test]
+    fn garbled_streams_never_panic(at in 0usize..4000, byte in 0u8..128, cut in 0usize..4000) {
+        let mut bytes = events(&streamed()).into_bytes();
+        let length = bytes.len();
+        bytes[at % length] = byte;
+        bytes.remove(cut % length);
+        let mut machine = stream();
+        machine.push(Bytes::from(bytes));
+        let _ = machine.finish();
+    }
+}

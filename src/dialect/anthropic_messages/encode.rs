@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::content::{Blocks, cache};
-use super::thinking::{Model, Plan};
-use super::turns::Turns;
+use super::thinking::{FORCED, Model, Plan, THOUGHTLESS};
+use super::turns::{Turn, Turns, is_thoughtless};
 use super::{Losses, OWN};
 use crate::dialect::conversation::{Conversation, Format, Function, Tool, ToolChoice};
 use crate::dialect::edits::{Encoded, LossKind, Param};
@@ -37,7 +37,7 @@ pub(super) fn encode(
     let blocks = Blocks::of(conversation);
     let body = object(4096, |w| {
         w.field_str("model", &conversation.model);
-        let plan = encoder.plan();
+        let plan = encoder.plan(&messages);
         w.field_int("max_tokens", plan.max_tokens);
         let json_only = conversation.format == Format::Json;
         if !system.is_empty() && !json_only {
@@ -99,7 +99,7 @@ impl<'c> Encoder<'c> {
         }
     }
 
-    fn plan(&mut self) -> Plan<'c> {
+    fn plan(&mut self, turns: &[Turn<'_>]) -> Plan<'c> {
         let it = self.it;
         let most = it.sampling.max_output;
         if self.exact {
@@ -113,7 +113,10 @@ impl<'c> Encoder<'c> {
                     | ToolChoice::Allowed { required: true, .. }
             )
         );
-        let plan = Plan::of(&it.reasoning, Model::of(&it.model), most, forced, &mut self.losses);
+        let hindrance =
+            if forced { Some(FORCED) } else { is_thoughtless(turns).then_some(THOUGHTLESS) };
+        let model = Model::of(&it.model);
+        let plan = Plan::of(&it.reasoning, model, most, hindrance, &mut self.losses);
         match self.takes(Param::Reasoning, !it.reasoning.is_unset()) {
             true => plan,
             false => Plan { max_tokens: plan.max_tokens, ..Plan::default() },

@@ -1,6 +1,8 @@
 //! Writing the events of a stream for a client that speaks this dialect: one block is open at a time,
 //! and is closed before the next begins.
 
+use std::sync::Arc;
+
 use super::answer_out::{
     block, citation, head, is_written, signature, stop, usage, words_for, written,
 };
@@ -17,7 +19,8 @@ const CHOICE: u32 = 0;
 /// Writes the events.
 #[derive(Debug)]
 pub(super) struct Events {
-    context: Context,
+    /// Shared, so that the blocks can be written while the rest changes.
+    context: Arc<Context>,
     begun: bool,
     /// The part under way. Its block is opened when there is something to say.
     current: Option<usize>,
@@ -34,7 +37,7 @@ pub(super) struct Events {
 impl Events {
     pub(super) fn new(context: &Context) -> Events {
         Events {
-            context: context.clone(),
+            context: Arc::new(context.clone()),
             begun: false,
             current: None,
             blocks: Vec::new(),
@@ -88,7 +91,7 @@ impl Events {
         if self.open {
             return;
         }
-        let context = self.context.clone();
+        let context = Arc::clone(&self.context);
         let number = self.start(out, |w| block(w, part, at, &context, false));
         self.blocks.push((at, number));
         self.open = true;
@@ -109,7 +112,7 @@ impl Events {
     /// A block that carries a signature for which there is no place otherwise.
     fn signature(&mut self, part: &Part<'_>, at: usize, out: &mut Vec<u8>) {
         if part.signature.is_some() {
-            let context = self.context.clone();
+            let context = Arc::clone(&self.context);
             let number = self.whole(out, |w| signature(w, part, at, &context));
             if let Body::Thinking { .. } = part.body {
                 self.blocks.push((at, number));
@@ -179,12 +182,12 @@ impl Events {
             // Its signature, which is all there is, may follow.
             Body::Thinking { redacted: true, .. } => {}
             Body::Native { .. } => {
-                let context = self.context.clone();
+                let context = Arc::clone(&self.context);
                 self.whole(out, |w| block(w, part, at, &context, true));
                 self.current = None;
             }
             Body::Media(Media { kind: MediaKind::Image, .. }) => {
-                let context = self.context.clone();
+                let context = Arc::clone(&self.context);
                 self.whole(out, |w| block(w, part, at, &context, true));
                 self.current = None;
                 self.signature(part, at, out);

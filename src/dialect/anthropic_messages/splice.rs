@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Losses;
 use super::request::{Item, Proof, Request};
-use super::thinking::{Model, Plan};
+use super::thinking::{FORCED, Model, Plan, THOUGHTLESS};
 use crate::dialect::conversation::Reasoning;
 use crate::dialect::edits::{Change, Edits, Encoded, LossKind, Param, ParamValue, PromptEdit};
 use crate::dialect::json::{self, JsonError, Kind, Scanner};
@@ -217,7 +217,7 @@ impl Encoding<'_> {
     fn think(&mut self, wish: &Reasoning<'_>) {
         let most = self.splice.value("max_tokens").and_then(|json| json.parse().ok());
         let choice = self.request.shape().tool_choice;
-        let forced = matches!(choice, ToolChoice::Required | ToolChoice::Named);
+        let forced = matches!(choice, ToolChoice::Required | ToolChoice::Named).then_some(FORCED);
         let plan = Plan::of(wish, self.model, most.map(Tokens), forced, &mut self.losses);
         match &plan.thinking {
             Some(thinking) => {
@@ -375,6 +375,11 @@ impl Encoding<'_> {
             self.splice.patch(index, patches);
             let note = "thinking that another kind of provider signed, or none, is left out";
             self.losses.add("thinking", LossKind::Dropped, note);
+            let kind = self.splice.value("thinking").and_then(|json| text_member(json, "type"));
+            if self.request.shape().tool_results && kind.as_deref() == Some("enabled") {
+                self.losses.add(Param::Reasoning.name(), LossKind::Dropped, THOUGHTLESS);
+                self.splice.remove("thinking");
+            }
         }
     }
 }

@@ -155,6 +155,12 @@ fn what_others_signed_stays_behind() {
             {"role": "user", "content": "c"},
         ])
     );
+    let amid = json!({"model": "m", "max_tokens": 5000, "thinking": {"type": "enabled", "budget_tokens": 1024}, "messages": [
+        {"role": "assistant", "content": [thought(""), {"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]},
+    ]});
+    let (sent, losses) = encode_for(&amid.to_string(), Edits::default(), &Quirks::NONE);
+    assert!(!sent.contains("thinking") && losses.contains("reasoning Dropped"), "{sent} {losses}");
     let unsigned = messages(&Quirks { thinking_goes_back: true, ..Quirks::NONE });
     assert_eq!(unsigned[2]["content"][0], thought(""));
 }

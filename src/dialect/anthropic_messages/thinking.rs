@@ -20,6 +20,12 @@ const LEAST: u64 = 1024;
 /// still offered has a lower one of its own.
 pub(super) const USUAL_OUTPUT: u64 = 8192;
 
+/// Hindrance: the answer has to be a tool call.
+pub(super) const FORCED: &str = "it does not go together with a tool that must be called";
+
+/// Hindrance: the model is amid calls of tools, and the thinking that led to them is not there.
+pub(super) const THOUGHTLESS: &str = "the thinking before the last tool calls is not there";
+
 /// What a model's name says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Model {
@@ -116,23 +122,24 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The plan for this model. `forced`: the answer has to be a tool call, which excludes thinking.
+    /// The plan for this model. `hindrance`: why the model may not be given a budget. Without a
+    /// budget, with an effort, the API takes all that hinders.
     pub(super) fn of(
         wish: &'a Reasoning<'_>,
         model: Model,
         max_output: Option<Tokens>,
-        forced: bool,
+        hindrance: Option<&'static str>,
         losses: &mut Losses,
     ) -> Plan<'a> {
         let mut plan = Plan::default();
         let name = Param::Reasoning.name();
         if wish.is_off() {
             plan.thinking = (!model.is_off_by_itself()).then_some(Thinking::Disabled);
-        } else if !wish.is_unset() && forced {
-            let note = "it does not go together with a tool that must be called";
-            losses.add(name, LossKind::Dropped, note);
         } else if !wish.is_unset() {
-            plan.think(wish, model, losses);
+            match hindrance.filter(|_| !model.takes_efforts()) {
+                Some(why) => losses.add(name, LossKind::Dropped, why),
+                None => plan.think(wish, model, losses),
+            }
         }
         plan.limit(max_output, losses);
         plan
@@ -253,7 +260,7 @@ mod tests {
 
     fn plan(wish: &Reasoning<'_>, model: &str, most: Option<u64>) -> (Plan<'static>, usize) {
         let mut losses = Losses::default();
-        let plan = Plan::of(wish, Model::of(model), most.map(Tokens), false, &mut losses);
+        let plan = Plan::of(wish, Model::of(model), most.map(Tokens), None, &mut losses);
         let effort = plan.effort.map(|effort| Cow::Owned(effort.into_owned()));
         (Plan { effort, ..plan }, losses.0.len())
     }

@@ -260,6 +260,16 @@ fn thinking_excludes_what_the_api_refuses() {
     assert_eq!((&sent["thinking"], &sent["temperature"]), (&Value::Null, &json!(0.5)));
     assert_eq!(losses, ["reasoning:Dropped", "top_p:Dropped"]);
 
+    // Amid tool calls whose thinking the client did not keep.
+    let mut amid = base.clone();
+    amid["messages"] = json!([{"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"}]);
+    let (sent, losses) = from_openai(&amid);
+    assert_eq!((&sent["thinking"], &*losses[0]), (&Value::Null, "reasoning:Dropped"));
+    amid["model"] = "claude-opus-4-6".into();
+    assert_eq!(from_openai(&amid).0["thinking"], json!({"type": "adaptive"}));
+
     let mut newer = base.clone();
     newer["model"] = "claude-sonnet-5".into();
     let (sent, losses) = from_openai(&newer);

@@ -176,6 +176,19 @@ impl<'c, 'l> Turns<'c, 'l> {
     }
 }
 
+/// Whether the last calls of tools were made without thinking that could be shown: the API wants it
+/// while they are answered.
+pub(super) fn is_thoughtless(turns: &[Turn<'_>]) -> bool {
+    let [.., before, last] = turns else { return false };
+    let first_is_thinking = matches!(
+        before.pieces.first(),
+        Some(Piece::Part(part)) if matches!(part.body, Body::Thinking { .. })
+    );
+    before.role == "assistant"
+        && !first_is_thinking
+        && last.pieces.iter().any(|piece| matches!(piece, Piece::Result(..)))
+}
+
 /// Whether a part of a result can be sent there.
 pub(super) fn is_sent_in_result(part: &Part<'_>) -> bool {
     match &part.body {
