@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use pointsman::dialect::answer::{Answer, Finish};
+use pointsman::dialect::edits::{Change, Param, ParamValue, PromptEdit};
 use pointsman::dialect::error::UpstreamError;
 use pointsman::dialect::framing::Wire;
 use pointsman::dialect::gemini_generate::{Request, stream};
@@ -22,7 +23,7 @@ const DIALECT: Dialect = Dialect::GeminiGenerate;
 
 fn read(exchange: &Exchange, bytes: Bytes) -> Request {
     let model = exchange.path.split("models/").nth(1).and_then(|rest| rest.split(':').next());
-    let streams = exchange.path.contains(":streamGenerateContent");
+    let streams = exchange.api == "gemini.stream";
     let read = Request::read(bytes, model.unwrap_or_default(), streams);
     let request = read.unwrap_or_else(|error| panic!("{}: {error}", exchange.id));
     assert_eq!(request.shape().stream, streams, "{}", exchange.id);
@@ -293,4 +294,60 @@ fn a_mid_stream_error_fails_the_stream() {
     machine.push(Bytes::from(text));
     let Err(StreamEnd::Failed(error, answer)) = machine.finish() else { panic!("no failure") };
     assert_eq!((error.class, &*answer.choices[0].text()), (ErrorClass::Overloaded, "a"));
+}
+
+/// Whatever is put in the place of some bytes, nothing panics, and what is read can be written.
+#[test]
+fn broken_bodies_never_panic() {
+    let Some(exchanges) = corpus::load(&["gemini.generate", "gemini.stream"]) else { return };
+    let side = passage::provider_side(DIALECT).unwrap();
+    let edits = Edits {
+        logprobs: true,
+        params: vec![(Param::Reasoning, Change::Replace(ParamValue::Text("low".into())))],
+        prompt: vec![PromptEdit::Append("more".into())],
+        ..Edits::default()
+    };
+    let mut read = 0;
+    for (index, exchange) in exchanges.iter().enumerate() {
+        for round in 0..12 {
+            let spoil = |text: String| {
+                let mut bytes = text.into_bytes();
+                let at = (index * 7919 + round * 104_729) % bytes.len();
+                let with: &[u8] =
+                    [&b"{"[..], b"]", b"\"", b"null", b"1", b",", b"\xff", b""][round % 8];
+                let end = (at + round % 3).min(bytes.len());
+                bytes.splice(at..end, with.iter().copied());
+                bytes
+            };
+            if let Some(request) = &exchange.request {
+                let bytes = Bytes::from(spoil(request.to_string()));
+                if let Ok(request) = Request::read(bytes, "m", false) {
+                    read += 1;
+                    let spliced = request.encode(&edits, &Quirks::NONE).body;
+                    assert!(serde_json::from_slice::<Value>(&spliced).is_ok(), "{}", exchange.id);
+                    if let Ok(encoded) = side.encode(&request.decode().unwrap(), &Quirks::NONE) {
+                        let valid = serde_json::from_slice::<Value>(&encoded.body).is_ok();
+                        assert!(valid, "{}", exchange.id);
+                    }
+                }
+            }
+            match &exchange.body {
+                Body::Json(body) => {
+                    if let Ok(answer) = side.read(&spoil(body.to_string()), &Quirks::NONE) {
+                        let written = passage::whole(DIALECT, &answer, &harness::context());
+                        assert!(serde_json::from_slice::<Value>(&written).is_ok());
+                    }
+                }
+                Body::Sse(text) => {
+                    let writer =
+                        passage::client_side(Dialect::OpenAiChat).writer(&harness::context());
+                    let mut machine = stream(Wire::Sse, Quirks::NONE).translated(writer);
+                    machine.push(Bytes::from(spoil(text.clone())));
+                    let _ = machine.finish();
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(read > 500, "{read}");
 }

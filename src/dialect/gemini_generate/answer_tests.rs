@@ -202,3 +202,32 @@ fn an_endless_list_of_parts_is_refused() {
     let parts = vec![r#"{"functionCall":{"name":"f","args":{}}}"#; 1025].join(",");
     assert_eq!(read(event(&parts, "").as_bytes()).unwrap_err().code, "too_many_parts");
 }
+
+#[test]
+fn calls_without_ids_get_some_for_openais_clients() {
+    let call = r#"{"functionCall":{"name":"f","args":{}}},{"functionCall":{"name":"g","args":{}}}"#;
+    let json = event(call, r#","finishReason":"STOP""#);
+    let context = crate::dialect::passage::Context {
+        id: "req_0123456789abcdef0123456789abcdef".into(),
+        model: "m".into(),
+        created: 1,
+        request: std::sync::Arc::new(crate::dialect::Request::from(
+            crate::dialect::openai_chat::Request::read(Bytes::from_static(
+                br#"{"model":"m","messages":[],"stream":true}"#,
+            ))
+            .unwrap(),
+        )),
+    };
+    let side = crate::dialect::passage::client_side(Dialect::OpenAiChat);
+    let whole: serde_json::Value =
+        serde_json::from_slice(&side.write(&answer(&json), &context)).unwrap();
+    let calls = &whole["choices"][0]["message"]["tool_calls"];
+    assert_eq!(calls[0]["id"], "call_0123456789abcdef_0_0");
+    assert_eq!(calls[1]["id"], "call_0123456789abcdef_0_1");
+    let mut machine = stream(Wire::Sse, Quirks::NONE).translated(side.writer(&context));
+    let events = machine.push(Bytes::from(format!("data: {json}\n\n")));
+    let told = String::from_utf8_lossy(&events[0].raw).into_owned();
+    assert!(
+        told.contains("call_0123456789abcdef_0_0") && told.contains("call_0123456789abcdef_0_1")
+    );
+}

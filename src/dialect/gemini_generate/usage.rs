@@ -107,7 +107,7 @@ pub(super) fn write(w: &mut JsonOut<'_>, usage: &Usage, tier: Option<&str>) {
     if usage.cache_read.0 > 0 {
         w.field_int("cachedContentTokenCount", usage.cache_read.0);
     }
-    w.field_int("candidatesTokenCount", usage.output.0 + usage.audio_out.0);
+    w.field_int("candidatesTokenCount", (usage.output + usage.audio_out).0);
     if usage.reasoning.0 > 0 {
         w.field_int("thoughtsTokenCount", usage.reasoning.0);
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::encode::arguments;
 use crate::dialect::Dialect;
 use crate::dialect::answer::{Answer, Choice, Finish, TokenLogprob};
-use crate::dialect::part::{Body, Citation, Media, Part, Signature, Source};
+use crate::dialect::part::{Body, Citation, Media, Part, Signature, Source, ToolCall};
 use crate::dialect::passage::Context;
 use crate::dialect::sink::{Delta, Writer};
 use crate::dialect::usage::Usage;
@@ -19,7 +19,7 @@ pub(super) fn whole(answer: &Answer, context: &Context) -> Vec<u8> {
             for choice in &answer.choices {
                 w.object(|w| {
                     w.field_int("index", choice.index);
-                    w.field_object("message", |w| message(w, choice));
+                    w.field_object("message", |w| message(w, choice, context));
                     logprobs(w, &choice.logprobs.tokens);
                     w.field_str("finish_reason", finish(choice));
                 });
@@ -37,7 +37,7 @@ fn head(w: &mut JsonOut<'_>, answer: &Answer, context: &Context, object: &str) {
     w.maybe_str("service_tier", answer.service_tier.as_deref());
 }
 
-fn message(w: &mut JsonOut<'_>, choice: &Choice) {
+fn message(w: &mut JsonOut<'_>, choice: &Choice, context: &Context) {
     w.field_str("role", "assistant");
     let (text, thinking, refusal) = (choice.text(), choice.reasoning(), choice.refusal());
     match text.is_empty() && (choice.calls_tools() || !refusal.is_empty()) {
@@ -64,9 +64,10 @@ fn message(w: &mut JsonOut<'_>, choice: &Choice) {
     }
     if choice.calls_tools() {
         w.field_array("tool_calls", |w| {
-            choice.parts.iter().for_each(|part| {
-                if let Body::Call(_) = &part.body {
-                    w.object(|w| call(w, part, None));
+            choice.parts.iter().enumerate().for_each(|(at, part)| {
+                if let Body::Call(it) = &part.body {
+                    let id = id_of(it, context, choice.index, at);
+                    w.object(|w| call(w, part, &id, None));
                 }
             });
         });
@@ -140,11 +141,22 @@ fn written<'s>(signature: Option<&'s Signature<'_>>) -> Option<Cow<'s, str>> {
     signature.map(|signature| signature.written(Dialect::OpenAiChat))
 }
 
+/// The id of a call. Clients send it back with the result, so where the provider gives none, one is
+/// made up: of the request's id and the call's place, short enough for OpenAI itself.
+fn id_of<'c>(call: &'c ToolCall<'_>, context: &Context, choice: u32, at: usize) -> Cow<'c, str> {
+    if !call.id.is_empty() {
+        return Cow::Borrowed(&call.id);
+    }
+    let id = &context.id;
+    let tail = id.get(id.len().saturating_sub(16)..).unwrap_or(id);
+    Cow::Owned(format!("call_{tail}_{choice}_{at}"))
+}
+
 /// A tool call; on streams with its index, and what it has of arguments so far.
-fn call(w: &mut JsonOut<'_>, part: &Part<'_>, index: Option<usize>) {
+fn call(w: &mut JsonOut<'_>, part: &Part<'_>, id: &str, index: Option<usize>) {
     let Body::Call(call) = &part.body else { return };
     w.maybe_int("index", index.map(|index| index as u64));
-    w.field_str("id", &call.id);
+    w.field_str("id", id);
     let said: &str = match index {
         Some(_) => &call.arguments,
         None if call.free_form => &call.arguments,
@@ -314,11 +326,14 @@ impl Writer for Chunks {
             Delta::Part { choice, at } => {
                 let Some(part) = part_of(choice, at) else { return };
                 match &part.body {
-                    Body::Call(_) => self.choice(answer, out, choice, |w| {
-                        w.field_array("tool_calls", |w| {
-                            w.object(|w| call(w, part, Some(number(choice, at))));
+                    Body::Call(it) => {
+                        let id = id_of(it, &self.context, choice, at).into_owned();
+                        self.choice(answer, out, choice, |w| {
+                            w.field_array("tool_calls", |w| {
+                                w.object(|w| call(w, part, &id, Some(number(choice, at))));
+                            });
                         });
-                    }),
+                    }
                     Body::Media(_) => self.choice(answer, out, choice, |w| {
                         media(w, std::slice::from_ref(part));
                     }),
