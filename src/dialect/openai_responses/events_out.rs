@@ -386,6 +386,7 @@ impl Events {
         let Some(Part { body: Body::Text { text, citations }, .. }) = choice.parts.get(at) else {
             return;
         };
+        let Some(citation) = citations.get(index) else { return };
         let spot = self.said(choice, at, text.len(), out);
         let piece = &mut self.items[spot.item].pieces[spot.piece];
         if piece.citations.is_empty() {
@@ -401,7 +402,7 @@ impl Events {
             |_, w| {
                 w.field_int("annotation_index", number as u64);
                 let length = text.chars().count() as u64;
-                annotation(w.key("annotation"), &citations[index], length);
+                annotation(w.key("annotation"), citation, length);
             },
         );
     }

@@ -78,6 +78,13 @@ fn only_the_last_event_makes_it_complete() {
 }
 
 #[test]
+fn pieces_without_a_place_belong_to_the_item_under_way() {
+    let delta = r#"{"type":"response.output_text.delta","delta":"x"}"#;
+    let answer = run(&[delta, delta, r#"{"type":"response.completed","response":{}}"#]).1.unwrap();
+    assert_eq!((answer.choices[0].parts.len(), &*answer.choices[0].text()), (1, "xx"));
+}
+
+#[test]
 fn failures_are_errors() {
     let failed = r#"{"type":"response.failed","response":{"status":"failed","output":[],"error":{"code":"server_error","message":"oops"}}}"#;
     let plain =
