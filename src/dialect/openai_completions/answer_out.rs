@@ -13,7 +13,7 @@ pub(super) fn whole(answer: &Answer, context: &Context) -> Vec<u8> {
         w.field_array("choices", |w| {
             for it in &answer.choices {
                 let (text, refusal) = (it.text(), it.refusal());
-                let said = if refusal.is_empty() { text } else { (text + refusal).into() };
+                let said = if refusal.is_empty() { text } else { text + refusal };
                 choice(w, it.index, &said, &it.logprobs.tokens, Some(finish(it)));
             }
         });

@@ -123,10 +123,10 @@ impl<'a> Response<'a> {
             sink.service_tier(self.tier);
         }
         let status = if self.status.is_empty() { event } else { self.status };
-        if let Some(usage) = self.usage {
-            if let Some(usage) = Usage::read(&mut Scanner::new(usage), quirks)? {
-                sink.usage(usage);
-            }
+        if let Some(json) = self.usage
+            && let Some(usage) = Usage::read(&mut Scanner::new(json), quirks)?
+        {
+            sink.usage(usage);
         }
         if self.output.is_some() {
             sink.choice(0)?;

@@ -115,9 +115,7 @@ fn usage(w: &mut JsonOut<'_>, usage: &Usage) {
     w.field_object("input_tokens_details", |w| {
         w.field_int("cached_tokens", usage.cache_read.0);
         let written = usage.cache_write.0 + usage.cache_write_1h.0;
-        if written > 0 {
-            w.field_int("cache_write_tokens", written);
-        }
+        w.field_int("cache_write_tokens", written);
     });
     w.field_int("output_tokens", output.0);
     w.field_object("output_tokens_details", |w| {

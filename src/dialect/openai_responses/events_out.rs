@@ -24,6 +24,8 @@ pub(super) struct Events {
     /// The choice that is told; there is but one in this dialect.
     choice: u32,
     items: Vec<Item>,
+    /// How many tokens' probabilities were told.
+    rated: usize,
     /// The parts whose thoughts went out, and how long their signatures were then.
     signed: Vec<(usize, usize)>,
 }
@@ -44,6 +46,7 @@ impl Events {
             number: 0,
             choice: 0,
             items: Vec::new(),
+            rated: 0,
             signed: Vec::new(),
         }
     }
@@ -272,14 +275,13 @@ impl Events {
             Body::Text { .. } | Body::Refusal(_) => {
                 let refusal = is_refusal(choice, at);
                 let spot = self.said(choice, at, from, out);
-                let name =
-                    if refusal { "response.refusal.delta" } else { "response.output_text.delta" };
-                self.about(out, name, spot, Some("content_index"), |_, w| {
-                    w.field_str("delta", text);
-                    if !refusal {
-                        w.field_array("logprobs", |_| {});
-                    }
-                });
+                if refusal {
+                    let index = Some("content_index");
+                    return self.about(out, "response.refusal.delta", spot, index, |_, w| {
+                        w.field_str("delta", text);
+                    });
+                }
+                self.text_delta(choice, spot, text, out);
             }
             Body::Thinking { .. } => {
                 let spot = self.growing(at);
@@ -384,6 +386,7 @@ impl Events {
         let Some(Part { body: Body::Text { text, citations }, .. }) = choice.parts.get(at) else {
             return;
         };
+        let Some(citation) = citations.get(index) else { return };
         let spot = self.said(choice, at, text.len(), out);
         let piece = &mut self.items[spot.item].pieces[spot.piece];
         if piece.citations.is_empty() {
@@ -399,7 +402,7 @@ impl Events {
             |_, w| {
                 w.field_int("annotation_index", number as u64);
                 let length = text.chars().count() as u64;
-                annotation(w.key("annotation"), &citations[index], length);
+                annotation(w.key("annotation"), citation, length);
             },
         );
     }
@@ -427,22 +430,33 @@ impl Events {
         self.close_item(choice, spot, out);
     }
 
-    fn logprobs(&mut self, choice: &Choice, from: usize, out: &mut Vec<u8>) {
+    /// A piece of text, with the probabilities that were not told yet.
+    fn text_delta(&mut self, choice: &Choice, spot: Spot, text: &str, out: &mut Vec<u8>) {
+        let tokens = &choice.logprobs.tokens;
+        let new = self.rated.min(tokens.len())..tokens.len();
+        self.rated = tokens.len();
+        let piece = &mut self.items[spot.item].pieces[spot.piece];
+        if piece.tokens.is_empty() {
+            piece.tokens = new.clone();
+        }
+        piece.tokens.end = new.end;
+        self.about(out, "response.output_text.delta", spot, Some("content_index"), |_, w| {
+            w.field_str("delta", text);
+            w.field_array("logprobs", |w| {
+                tokens[new].iter().for_each(|token| logprob(w, token));
+            });
+        });
+    }
+
+    /// Probabilities that came behind their text.
+    fn logprobs(&mut self, choice: &Choice, out: &mut Vec<u8>) {
         let message = |item: &Item| item.open && item.kind == Kind::Message;
         let Some(item) = self.items.iter().rposition(message) else { return };
         let spot = Spot { item, piece: self.items[item].pieces.len() - 1 };
-        let piece = &mut self.items[item].pieces[spot.piece];
-        let tokens = &choice.logprobs.tokens;
-        if piece.tokens.is_empty() {
-            piece.tokens = from..from;
+        let refused = is_refusal(choice, self.items[item].pieces[spot.piece].at);
+        if self.rated < choice.logprobs.tokens.len() && !refused {
+            self.text_delta(choice, spot, "", out);
         }
-        piece.tokens.end = tokens.len();
-        self.about(out, "response.output_text.delta", spot, Some("content_index"), |_, w| {
-            w.field_str("delta", "");
-            w.field_array("logprobs", |w| {
-                tokens[from..].iter().for_each(|token| logprob(w, token));
-            });
-        });
     }
 }
 
@@ -477,7 +491,7 @@ impl Writer for Events {
                     self.cite(choice, at, citations.len().saturating_sub(1), out);
                 }
             }
-            Delta::Logprobs { from, .. } => self.logprobs(choice, from, out),
+            Delta::Logprobs { .. } => self.logprobs(choice, out),
             Delta::Finish { .. } => {}
         }
     }

@@ -100,6 +100,8 @@ impl Items {
         match place.index {
             // Some give several items one id.
             Some(index) => self.slots.iter().rposition(|slot| slot.index == Some(index)),
+            // Where an event does not say, it is about the item under way.
+            None if place.id.is_empty() => self.slots.len().checked_sub(1),
             None => self.by_id(place.id),
         }
     }

@@ -240,7 +240,7 @@ fn is_self_contained(item: &str) -> Result<bool, JsonError> {
     Scanner::new(item).object(|scanner, key| {
         any |= match (key.raw, scanner.kind()?) {
             ("encrypted_content", Kind::String) => !scanner.string()?.raw.is_empty(),
-            ("content", Kind::Array) => scanner.raw()?.trim_matches(['[', ']', ' ']) != "",
+            ("content", Kind::Array) => !scanner.raw()?.trim_matches(['[', ']', ' ']).is_empty(),
             _ => false,
         };
         Ok::<(), JsonError>(())
