@@ -217,12 +217,17 @@ impl Forward {
         }
         self.settle(Ending::Complete);
         let epilogue = self.epilogue.take().map(|write| write(self.machine.answer()));
-        let end = match self.machine.translated_end() {
-            Some(end) => end,
-            None if mark.is_empty() => Bytes::from_static(passage::end_mark(self.client())),
-            None => mark.clone(),
-        };
-        [&*epilogue.unwrap_or_default(), &*end].concat().into()
+        match self.machine.translated_end() {
+            // The last event may have brought a piece of the answer with it.
+            Some(end) => [&**mark, &*epilogue.unwrap_or_default(), &*end].concat().into(),
+            None => {
+                let mark = match &**mark {
+                    b"" => passage::end_mark(self.client()),
+                    mark => mark,
+                };
+                [&*epilogue.unwrap_or_default(), mark].concat().into()
+            }
+        }
     }
 
     /// The end of a stream that went wrong: an error event, and no marker of a good end.

@@ -209,7 +209,7 @@ impl Exchange {
             let mut body: Vec<u8> = Vec::with_capacity(stored.body.len() * 2);
             let last = events.len().saturating_sub(1);
             for (index, event) in events.iter().enumerate() {
-                if index == last && self.explain {
+                if index == last && self.explain && self.dialect() != Dialect::GeminiGenerate {
                     body.extend_from_slice(&explanation_event(&self.decisive));
                 }
                 body.extend_from_slice(event);
@@ -288,7 +288,10 @@ impl Exchange {
         let (decisive, explain, log) = (self.decisive.clone(), self.explain, self.log.clone());
         forward.with_epilogue(move |answer| {
             decisive.counted.tokens(answer.usage.total().0);
-            if explain {
+            if decisive.request.dialect() == Dialect::GeminiGenerate {
+                // Google's own client takes a comment for a broken answer.
+                Bytes::new()
+            } else if explain {
                 explanation_event(&decisive)
             } else {
                 // A comment: every client passes it over, and whoever looks finds it.

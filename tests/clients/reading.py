@@ -4,7 +4,6 @@ What is read is what every client has to be told, whatever it speaks: the text, 
 answer ended, and what it used.
 """
 
-import base64
 import json
 from dataclasses import dataclass, field
 
@@ -94,6 +93,9 @@ def openai_chat(exchange):
         thought = details.get("reasoning_tokens") or 0
         answer.prompt, answer.completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
         total = usage.get("total_tokens") or 0
+        cached = max((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0, usage.get("cached_tokens") or 0)
+        if cached > answer.prompt:
+            answer.prompt += cached  # counted outside
         if thought and (total == answer.prompt + answer.completion + thought or thought > answer.completion):
             answer.completion += thought  # counted outside
     return answer
@@ -218,6 +220,8 @@ def bedrock_converse(exchange):
                     block["text"] = block.get("text", "") + delta["text"]
                 elif "toolUse" in delta:
                     block["toolUse"]["input"] += delta["toolUse"]["input"]
+                elif "citation" in delta:
+                    continue
                 elif "text" in delta.get("reasoningContent", {}):
                     thought = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})
                     thought["reasoningText"]["text"] += delta["reasoningContent"]["text"]
@@ -229,6 +233,8 @@ def bedrock_converse(exchange):
     for block in blocks:
         if "text" in block:
             answer.text += block["text"]
+        elif "citationsContent" in block:
+            answer.text += "".join(part.get("text", "") for part in block["citationsContent"].get("content") or [])
         elif "reasoningContent" in block:
             answer.thinking += block["reasoningContent"].get("reasoningText", {}).get("text", "")
         elif "toolUse" in block and block["toolUse"].get("type") != "server_tool_use":
@@ -257,7 +263,45 @@ def ollama_chat(exchange):
     return answer
 
 
+def cohere_chat(exchange):
+    answer, calls, usage = Answer(), {}, {}
+    if exchange["response"]["kind"] == "json":
+        body = exchange["response"]["body"]
+        message, reason, usage = body["message"], body["finish_reason"], body.get("usage") or {}
+        answer.text += message.get("tool_plan") or ""
+        for part in message.get("content") or []:
+            if part["type"] == "thinking":
+                answer.thinking += part["thinking"]
+            else:
+                answer.text += part["text"]
+        calls = {n: [call["function"]["name"], call["function"]["arguments"]] for n, call in enumerate(message.get("tool_calls") or [])}
+    else:
+        reason = None
+        for _, data in events(exchange):
+            delta = data.get("delta") or {}
+            message = delta.get("message") or {}
+            match data["type"]:
+                case "content-start" | "content-delta":
+                    answer.text += message["content"].get("text") or ""
+                    answer.thinking += message["content"].get("thinking") or ""
+                case "tool-plan-delta":
+                    answer.text += message["tool_plan"]
+                case "tool-call-start":
+                    function = message["tool_calls"]["function"]
+                    calls[data["index"]] = [function["name"], function.get("arguments") or ""]
+                case "tool-call-delta":
+                    calls[data["index"]][1] += message["tool_calls"]["function"]["arguments"]
+                case "message-end":
+                    reason, usage = delta["finish_reason"], delta.get("usage") or {}
+    answer.calls = [(name, arguments(text)) for name, text in calls.values()]
+    answer.finish = "length" if reason == "MAX_TOKENS" else "stop"
+    tokens = usage.get("tokens") or {}
+    answer.prompt, answer.completion = int(tokens.get("input_tokens", 0)), int(tokens.get("output_tokens", 0))
+    return answer
+
+
 READERS = {
+    "cohere.chat": cohere_chat,
     "openai.chat": openai_chat,
     "mistral.chat": openai_chat,
     "openai.responses": openai_responses,
@@ -272,7 +316,3 @@ READERS = {
 def read(exchange):
     return READERS[exchange["api"]](exchange)
 
-
-def decoded(signature):
-    """A signature of Google's as the JSON has it: the SDK turns it into bytes."""
-    return base64.b64encode(signature).decode() if isinstance(signature, bytes) else signature
