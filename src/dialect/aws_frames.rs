@@ -94,9 +94,8 @@ pub fn read(frame: &[u8]) -> Result<Message, FrameError> {
         if next > end {
             return Err(FrameError::Length);
         }
-        match (name, kind) {
-            (b":event-type" | b":exception-type", STRING) => message.event = value,
-            _ => {}
+        if let (b":event-type" | b":exception-type", STRING) = (name, kind) {
+            message.event = value
         }
         at = next;
     }

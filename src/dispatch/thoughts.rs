@@ -54,13 +54,13 @@ impl Thoughts {
         for part in &choice.parts {
             match &part.body {
                 Body::Thinking { .. } if part.signature.is_some() => before.push(part.clone()),
-                Body::Call(call) if !call.id.is_empty() => {
-                    if !before.is_empty() || part.signature.is_some() {
-                        let thought =
-                            Thought { before: std::mem::take(&mut before), call: part.clone() };
-                        let key = (tenant.clone(), call.id.as_ref().into());
-                        self.0.insert(key, Arc::new(thought));
-                    }
+                Body::Call(call)
+                    if !call.id.is_empty() && (!before.is_empty() || part.signature.is_some()) =>
+                {
+                    let thought =
+                        Thought { before: std::mem::take(&mut before), call: part.clone() };
+                    let key = (tenant.clone(), call.id.as_ref().into());
+                    self.0.insert(key, Arc::new(thought));
                 }
                 _ => {}
             }

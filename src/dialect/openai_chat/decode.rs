@@ -46,8 +46,10 @@ fn field<'a>(to: &mut Conversation<'a>, name: &'a str, json: &'a str) -> Read<()
     match name {
         "model" => to.model = scanner.text()?.unwrap_or_default(),
         "messages" if kind == Kind::Array => {
-            scanner
-                .array(|scanner, _| Ok::<(), JsonError>(to.messages.extend(message(scanner)?)))?;
+            scanner.array(|scanner, _| {
+                let _: () = to.messages.extend(message(scanner)?);
+                Ok::<(), JsonError>(())
+            })?;
         }
         // The newer name counts where both are there.
         "max_completion_tokens" => sampling.max_output = scanner.count()?.map(Tokens),
@@ -69,7 +71,10 @@ fn field<'a>(to: &mut Conversation<'a>, name: &'a str, json: &'a str) -> Read<()
         "reasoning" if kind == Kind::Object => reasoning(to, scanner)?,
         "response_format" if kind == Kind::Object => to.format = format(scanner)?,
         "tools" if kind == Kind::Array => {
-            scanner.array(|scanner, _| Ok::<(), JsonError>(to.tools.extend(tool(scanner)?)))?;
+            scanner.array(|scanner, _| {
+                let _: () = to.tools.extend(tool(scanner)?);
+                Ok::<(), JsonError>(())
+            })?;
         }
         // The form before tools.
         "functions" if kind == Kind::Array => scanner.array(|scanner, _| {
@@ -119,10 +124,8 @@ fn reasoning<'a>(to: &mut Conversation<'a>, scanner: &mut Scanner<'a>) -> Read<(
             "effort" => reasoning.effort = scanner.text()?.or(reasoning.effort.take()),
             "max_tokens" => reasoning.budget = scanner.count()?.map(Tokens),
             "enabled" => reasoning.enabled = scanner.bool()?,
-            "exclude" => {
-                if scanner.bool()? == Some(true) {
-                    reasoning.summary = Some("omitted".into());
-                }
+            "exclude" if scanner.bool()? == Some(true) => {
+                reasoning.summary = Some("omitted".into());
             }
             _ => {}
         }

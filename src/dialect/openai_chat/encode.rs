@@ -81,10 +81,10 @@ impl Encoder<'_> {
         if self.takes(Param::Store, it.store == Some(true)) {
             w.maybe_bool("store", it.store);
         }
-        let tier = it.service_tier.as_deref().and_then(|tier| match tier {
+        let tier = it.service_tier.as_deref().map(|tier| match tier {
             // Anthropic's word for no priority.
-            "standard_only" => Some("default"),
-            tier => Some(tier),
+            "standard_only" => "default",
+            tier => tier,
         });
         if self.takes(Param::ServiceTier, tier.is_some()) {
             w.maybe_str("service_tier", tier);

@@ -417,7 +417,7 @@ impl<'a> Checker<'a> {
         }
         let words = Type::Enum(crate::policy::schema::Members::Fixed(OnLossy::WORDS));
         let word = self.word((param.node.as_str(), param.span), &words, value)?;
-        OnLossy::from_word(&word)
+        OnLossy::from_word(word)
     }
 
     fn parameter(&mut self, param: &Name, op: SetParamOp, value: &Value) -> Option<Parameter> {
