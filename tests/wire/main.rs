@@ -8,6 +8,7 @@ mod bedrock;
 mod cohere;
 mod corpus;
 mod embeddings;
+mod fixtures;
 mod gemini;
 mod gemini_plain;
 mod harness;
