@@ -16,6 +16,7 @@ use crate::ids::RequestId;
 /// Answers `count_tokens` and its like.
 pub async fn tokens(gateway: Arc<Gateway>, ingress: Ingress, body: Body) -> Response {
     let (id, dialect) = (RequestId::fresh(), ingress.dialect);
+    let ingress = Ingress { counts: true, ..ingress };
     let decisive = match intake::decide_request(&gateway, id, ingress, body).await {
         Ok(decisive) => decisive,
         Err(error) => return error.in_dialect(dialect),

@@ -24,6 +24,8 @@ pub struct Ingress {
     pub path: String,
     /// What its address says, where a dialect puts it there.
     pub address: Option<Address>,
+    /// Only its tokens are to be counted: what an answer alone needs may be missing.
+    pub counts: bool,
     /// Who sent it.
     pub peer: Option<SocketAddr>,
     /// Its headers.
@@ -45,7 +47,8 @@ impl Ingress {
         let (parts, body) = request.into_parts();
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let path = parts.uri.path().to_owned();
-        (Ingress { dialect, path, address: None, peer, headers: parts.headers }, body)
+        let headers = parts.headers;
+        (Ingress { dialect, path, address: None, counts: false, peer, headers }, body)
     }
 }
 
