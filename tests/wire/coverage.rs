@@ -24,8 +24,11 @@ those whose request was recorded too. *images* are in the request; what is right
 
 ";
 
-/// The columns behind the first two: what they count.
-const COLUMNS: [(&str, fn(&Exchange) -> bool); 9] = [
+/// A column's name, and what it counts.
+type Column = (&'static str, fn(&Exchange) -> bool);
+
+/// The columns behind the first two.
+const COLUMNS: [Column; 9] = [
     ("requests", |it| it.request.is_some()),
     ("whole answers", |it| !is_error(it) && !is_stream(it)),
     ("streams", |it| !is_error(it) && is_stream(it)),
