@@ -32,6 +32,9 @@ impl TokenPrices {
     fn audio_out(&self) -> PricePerMillion {
         self.audio_output.unwrap_or(self.output)
     }
+    fn image_out(&self) -> PricePerMillion {
+        self.image_output.unwrap_or(self.output)
+    }
 }
 
 /// What this use costs at these prices. The length of the prompt decides the step, and the step
@@ -47,8 +50,10 @@ pub fn cost(prices: &Prices, used: &Usage, pieces: Pieces) -> NanoDollars {
         (at.reasoning(), used.reasoning),
         (at.audio_in(), used.audio_in),
         (at.audio_out(), used.audio_out),
+        (at.input, used.image_in),
+        (at.image_out(), used.image_out),
     ];
-    // Eight products of 64-bit numbers may not fit 128 bits: saturate, as money does.
+    // Ten products of 64-bit numbers may not fit 128 bits: saturate, as money does.
     let femto = tokens
         .into_iter()
         .fold(0u128, |sum, (price, count)| sum.saturating_add(price.femto_dollars(count)));
@@ -126,6 +131,7 @@ mod tests {
             reasoning: None,
             audio_input: None,
             audio_output: None,
+            image_output: None,
         }
     }
 
@@ -238,6 +244,8 @@ mod tests {
             reasoning: all,
             audio_in: all,
             audio_out: all,
+            image_in: all,
+            image_out: all,
         };
         let pieces = Pieces { images: u32::MAX, requests: u32::MAX };
         assert_eq!(cost(&prices, &used, pieces), NanoDollars(u64::MAX));
@@ -258,10 +266,11 @@ mod tests {
             reasoning in proptest::option::of(any_price()),
             audio_input in proptest::option::of(any_price()),
             audio_output in proptest::option::of(any_price()),
+            image_output in proptest::option::of(any_price()),
         ) -> TokenPrices {
             TokenPrices {
                 input, output, cached, cache_write, cache_write_1h, reasoning, audio_input,
-                audio_output,
+                audio_output, image_output,
             }
         }
     }
@@ -283,12 +292,15 @@ mod tests {
 
     prop_compose! {
         fn any_counts()(
-            tokens in proptest::array::uniform8(0u64..2_000_000), images in 0u32..50, requests in 0u32..3,
+            tokens in proptest::array::uniform10(0u64..2_000_000), images in 0u32..50, requests in 0u32..3,
         ) -> (Usage, Pieces) {
-            let [input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_in, audio_out] =
-                tokens.map(Tokens);
+            let [
+                input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_in, audio_out,
+                image_in, image_out,
+            ] = tokens.map(Tokens);
             let usage = Usage {
                 input, cache_read, cache_write, cache_write_1h, output, reasoning, audio_in, audio_out,
+                image_in, image_out,
             };
             (usage, Pieces { images, requests })
         }
@@ -310,6 +322,8 @@ mod tests {
             reasoning: a.reasoning + b.reasoning,
             audio_in: a.audio_in + b.audio_in,
             audio_out: a.audio_out + b.audio_out,
+            image_in: a.image_in + b.image_in,
+            image_out: a.image_out + b.image_out,
         };
         let pieces = Pieces { images: m.images + n.images, requests: m.requests + n.requests };
         (usage, pieces)

@@ -93,6 +93,8 @@ pub struct TokenPrices {
     pub audio_input: Option<PricePerMillion>,
     /// Sound in the answer; the output price where unsaid.
     pub audio_output: Option<PricePerMillion>,
+    /// Images in the answer; the output price where unsaid.
+    pub image_output: Option<PricePerMillion>,
 }
 
 impl Prices {

@@ -262,6 +262,7 @@ fn prices(spec: &PriceSpec) -> Result<Prices, Vec<String>> {
         reasoning: spec.reasoning.map(per_million),
         audio_input: spec.audio_input.map(per_million),
         audio_output: spec.audio_output.map(per_million),
+        image_output: spec.image_output.map(per_million),
     };
     let mut wrong = Vec::new();
     check(&base, "", &mut wrong);
@@ -294,6 +295,7 @@ fn tier(step: &TierSpec, base: &TokenPrices) -> TokenPrices {
         reasoning: step.reasoning.map(per_million),
         audio_input: step.audio_input.map(per_million),
         audio_output: step.audio_output.map(per_million),
+        image_output: step.image_output.map(per_million),
     }
 }
 
@@ -316,6 +318,7 @@ fn check(prices: &TokenPrices, at: &str, wrong: &mut Vec<String>) {
         prices.reasoning,
         prices.audio_input,
         prices.audio_output,
+        prices.image_output,
     ];
     if let Some(price) = all.into_iter().flatten().find(|price| *price > ABSURD) {
         wrong.push(format!("{price}{at} cannot be right: prices are dollars per million tokens"));

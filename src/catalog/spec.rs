@@ -188,6 +188,8 @@ row! {
         audio_input: Dollars,
         /// Sound in the answer.
         audio_output: Dollars,
+        /// Images in the answer.
+        image_output: Dollars,
         /// Dollars per image in the prompt, where images are not counted as tokens.
         image: Dollars,
         /// Dollars per request.
@@ -219,6 +221,8 @@ row! {
         audio_input: Dollars,
         /// See [`PriceSpec`].
         audio_output: Dollars,
+        /// See [`PriceSpec`].
+        image_output: Dollars,
     }
 }
 

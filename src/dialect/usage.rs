@@ -8,7 +8,7 @@ use crate::units::Tokens;
 /// be multiplied with its own price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Usage {
-    /// Prompt tokens that no cache touched and that are not sound.
+    /// Prompt tokens that no cache touched and that are neither sound nor images.
     pub input: Tokens,
     /// Prompt tokens read from the provider's cache.
     pub cache_read: Tokens,
@@ -16,7 +16,7 @@ pub struct Usage {
     pub cache_write: Tokens,
     /// Prompt tokens written to the provider's cache for an hour.
     pub cache_write_1h: Tokens,
-    /// Answer tokens that are neither thinking nor sound.
+    /// Answer tokens that are neither thinking nor sound nor images.
     pub output: Tokens,
     /// Thinking tokens.
     pub reasoning: Tokens,
@@ -24,6 +24,10 @@ pub struct Usage {
     pub audio_in: Tokens,
     /// Sound in the answer.
     pub audio_out: Tokens,
+    /// Images in the prompt, where they are counted apart.
+    pub image_in: Tokens,
+    /// Images in the answer, where they are counted apart.
+    pub image_out: Tokens,
 }
 
 /// How we know a [`Usage`].
@@ -44,12 +48,13 @@ pub enum UsageSource {
 impl Usage {
     /// All prompt tokens.
     pub fn prompt(&self) -> Tokens {
-        self.input + self.cache_read + self.cache_write + self.cache_write_1h + self.audio_in
+        let cached = self.cache_read + self.cache_write + self.cache_write_1h;
+        self.input + cached + self.audio_in + self.image_in
     }
 
     /// All answer tokens, thinking included.
     pub fn completion(&self) -> Tokens {
-        self.output + self.reasoning + self.audio_out
+        self.output + self.reasoning + self.audio_out + self.image_out
     }
 
     /// All tokens.
@@ -87,6 +92,8 @@ struct Reported {
     reasoning: u64,
     audio_in: u64,
     audio_out: u64,
+    image_in: u64,
+    image_out: u64,
 }
 
 impl Reported {
@@ -151,6 +158,7 @@ impl Reported {
                     raise(&mut self.cache_write, scanner.count()?);
                 }
                 "audio_tokens" => raise(&mut self.audio_in, scanner.count()?),
+                "image_tokens" => raise(&mut self.image_in, scanner.count()?),
                 _ => {}
             }
             Ok(())
@@ -162,6 +170,7 @@ impl Reported {
             match key.raw {
                 "reasoning_tokens" => raise(&mut self.reasoning, scanner.count()?),
                 "audio_tokens" => raise(&mut self.audio_out, scanner.count()?),
+                "image_tokens" => raise(&mut self.image_out, scanner.count()?),
                 _ => {}
             }
             Ok(())
@@ -197,6 +206,7 @@ impl Reported {
         let cache_write_1h = part(self.cache_write_1h, true);
         let cache_write = part(self.cache_write.saturating_sub(self.cache_write_1h), true);
         let audio_in = part(self.audio_in, !audio_outside);
+        let image_in = part(self.image_in, true);
 
         let mut output = completion;
         let mut part = |count: u64, inside: bool| {
@@ -206,6 +216,7 @@ impl Reported {
         };
         let reasoning = part(self.reasoning, !reasoning_outside) + Tokens(hidden);
         let audio_out = part(self.audio_out, true);
+        let image_out = part(self.image_out, true);
         Usage {
             input: Tokens(input),
             cache_read,
@@ -215,6 +226,8 @@ impl Reported {
             reasoning,
             audio_in,
             audio_out,
+            image_in,
+            image_out,
         }
     }
 }
@@ -257,6 +270,7 @@ mod tests {
             reasoning,
             audio_in,
             audio_out,
+            ..Usage::default()
         }
     }
 
@@ -328,6 +342,22 @@ mod tests {
                 "prompt_tokens_details":{"audio_tokens":43,"text_tokens":16}}"#,
         );
         assert_eq!(it, usage([16, 0, 0, 0, 123, 0, 43, 0]));
+    }
+
+    #[test]
+    fn images_are_counted_apart_where_they_are() {
+        // Grok on Azure: what was cached lies outside, what was seen inside.
+        let it = read(
+            r#"{"prompt_tokens":504,"completion_tokens":91,"total_tokens":595,
+                "prompt_tokens_details":{"cached_tokens":560,"text_tokens":248,"image_tokens":256}}"#,
+        );
+        assert_eq!((it.input, it.image_in), (Tokens(248), Tokens(256)));
+        assert_eq!(it.prompt(), Tokens(504 + 560));
+        let it = read(
+            r#"{"prompt_tokens":9,"completion_tokens":1300,"total_tokens":1309,
+                "completion_tokens_details":{"image_tokens":1290}}"#,
+        );
+        assert_eq!((it.output, it.image_out), (Tokens(10), Tokens(1290)));
     }
 
     #[test]

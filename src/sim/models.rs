@@ -98,6 +98,7 @@ const fn prices(input: u64, cached: u64, output: u64) -> TokenPrices {
         reasoning: None,
         audio_input: None,
         audio_output: None,
+        image_output: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod cohere;
 mod corpus;
 mod coverage;
 mod embeddings;
+mod fixtures;
 mod gemini;
 mod gemini_plain;
 mod harness;

@@ -16,9 +16,9 @@ pub(super) struct Reported<'a> {
     tools: u64,
     answer: u64,
     thoughts: u64,
-    audio_in: u64,
-    audio_cached: u64,
-    audio_out: u64,
+    fresh: Kinds,
+    cached_kinds: Kinds,
+    written: Kinds,
     pub(super) tier: Option<std::borrow::Cow<'a, str>>,
 }
 
@@ -34,15 +34,17 @@ impl<'a> Reported<'a> {
                 "candidatesTokenCount" => &mut it.answer,
                 "thoughtsTokenCount" => &mut it.thoughts,
                 "promptTokensDetails" | "toolUsePromptTokensDetails" => {
-                    it.audio_in = it.audio_in.saturating_add(audio(scanner)?);
+                    it.fresh.read(scanner)?;
                     return Ok(());
                 }
                 "cacheTokensDetails" => {
-                    it.audio_cached = audio(scanner)?;
+                    it.cached_kinds = Kinds::default();
+                    it.cached_kinds.read(scanner)?;
                     return Ok(());
                 }
                 "candidatesTokensDetails" => {
-                    it.audio_out = audio(scanner)?;
+                    it.written = Kinds::default();
+                    it.written.read(scanner)?;
                     return Ok(());
                 }
                 "serviceTier" => {
@@ -63,41 +65,56 @@ impl<'a> Reported<'a> {
     pub(super) fn disjoint(&self) -> Option<Usage> {
         let cached = self.cached.min(self.prompt);
         let fresh = self.prompt.saturating_add(self.tools) - cached;
-        let audio_in = self.audio_in.saturating_sub(self.audio_cached).min(fresh);
-        let audio_out = self.audio_out.min(self.answer);
+        let audio_in = self.fresh.audio.saturating_sub(self.cached_kinds.audio).min(fresh);
+        let image_in = self.fresh.image.saturating_sub(self.cached_kinds.image);
+        let image_in = image_in.min(fresh - audio_in);
+        let audio_out = self.written.audio.min(self.answer);
+        let image_out = self.written.image.min(self.answer - audio_out);
         self.known.then(|| Usage {
-            input: Tokens(fresh - audio_in),
+            input: Tokens(fresh - audio_in - image_in),
             cache_read: Tokens(cached),
-            output: Tokens(self.answer - audio_out),
+            output: Tokens(self.answer - audio_out - image_out),
             reasoning: Tokens(self.thoughts),
             audio_in: Tokens(audio_in),
             audio_out: Tokens(audio_out),
+            image_in: Tokens(image_in),
+            image_out: Tokens(image_out),
             ..Usage::default()
         })
     }
 }
 
-/// How many tokens of a list by kinds are sound.
-fn audio(scanner: &mut Scanner<'_>) -> Result<u64, JsonError> {
-    let mut sum = 0u64;
-    each(scanner, |scanner, _| {
-        let (mut is_audio, mut tokens) = (false, 0);
-        if scanner.kind()? == Kind::Object {
-            scanner.object(|scanner, key| {
-                match &*camel(&key.cow()) {
-                    "modality" => {
-                        is_audio = word(scanner, MODALITIES)?.as_deref() == Some("AUDIO");
+/// How many tokens of a list by kinds are sound, and how many images.
+#[derive(Debug, Default)]
+struct Kinds {
+    audio: u64,
+    image: u64,
+}
+
+impl Kinds {
+    /// Adds a list: the prompt's own, and that of what tools brought into it.
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        each(scanner, |scanner, _| {
+            let (mut kind, mut tokens) = (None, 0);
+            if scanner.kind()? == Kind::Object {
+                scanner.object(|scanner, key| {
+                    match &*camel(&key.cow()) {
+                        "modality" => kind = word(scanner, MODALITIES)?,
+                        "tokenCount" => tokens = count(scanner)?.unwrap_or(0),
+                        _ => {}
                     }
-                    "tokenCount" => tokens = count(scanner)?.unwrap_or(0),
-                    _ => {}
-                }
-                Ok::<(), JsonError>(())
-            })?;
-        }
-        sum = sum.saturating_add(if is_audio { tokens } else { 0 });
-        Ok::<(), JsonError>(())
-    })?;
-    Ok(sum)
+                    Ok::<(), JsonError>(())
+                })?;
+            }
+            let to = match kind.as_deref() {
+                Some("AUDIO") => &mut self.audio,
+                Some("IMAGE") => &mut self.image,
+                _ => return Ok(()),
+            };
+            *to = to.saturating_add(tokens);
+            Ok::<(), JsonError>(())
+        })
+    }
 }
 
 /// Usage as Google counts it.
@@ -107,7 +124,7 @@ pub(super) fn write(w: &mut JsonOut<'_>, usage: &Usage, tier: Option<&str>) {
     if usage.cache_read.0 > 0 {
         w.field_int("cachedContentTokenCount", usage.cache_read.0);
     }
-    w.field_int("candidatesTokenCount", (usage.output + usage.audio_out).0);
+    w.field_int("candidatesTokenCount", (usage.output + usage.audio_out + usage.image_out).0);
     if usage.reasoning.0 > 0 {
         w.field_int("thoughtsTokenCount", usage.reasoning.0);
     }
