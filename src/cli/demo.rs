@@ -8,6 +8,7 @@ use crate::gateway::world::DEMO_POLICY;
 
 /// Run the gateway with the built-in provider and an example policy.
 #[derive(Debug, clap::Args)]
+#[command(after_help = super::serve::CLIENTS)]
 pub struct Args {
     /// Listen here.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
@@ -56,6 +57,8 @@ cost. Then try:
   what it would cost  the same body to http://{address}/v1/quote; nothing is sent
   a failing provider  -H 'x-sim-fault: 500'   (see x-pointsman-attempts)
   an OpenAI SDK       base_url="http://{address}/v1", api_key="unused", model="auto"
+  an Anthropic SDK    base_url="http://{address}", api_key="unused", model="auto"
+  Google's SDK        HttpOptions(base_url="http://{address}"), api_key="unused", model="auto"
 
 Stop with Ctrl-C.
 "#

@@ -22,9 +22,10 @@ pub const FAULTS: u8 = 1;
 /// The command could not be carried out.
 pub const FAILED: u8 = 2;
 
-/// One gateway for every LLM provider, and a routing policy that people can read, test and prove.
+/// One gateway in front of every LLM provider: clients speak OpenAI's, Anthropic's or Google's API, and
+/// a policy that people can read decides which model answers.
 #[derive(Debug, Parser)]
-#[command(name = "pointsman", version, about, long_about = None, max_term_width = 100)]
+#[command(name = "pointsman", version, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 1 the thing looked at has faults, 2 could not be carried \
 out.\nStart with `pointsman demo`: it needs no key and no configuration."

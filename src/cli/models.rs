@@ -60,7 +60,10 @@ fn row(model: &Model) -> Vec<String> {
     };
     vec![
         model.id.to_string(),
-        format!("{}k", model.context.0 / 1_000),
+        match model.context.0 {
+            few @ 0..1_000 => few.to_string(),
+            tokens => format!("{}k", tokens / 1_000),
+        },
         price(|prices| prices.input),
         price(|prices| prices.output),
         model.quality.as_ref().map_or_else(unknown, |quality| format!("{:.1}", quality.overall)),

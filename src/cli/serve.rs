@@ -7,8 +7,17 @@ use super::{DONE, FAILED, output};
 use crate::gateway::serve::{Options, Running, load};
 use crate::telemetry::{self, Redactor};
 
+/// What clients are told, in the help of the commands that serve them.
+pub(super) const CLIENTS: &str = "\
+Clients keep their SDKs and change the base URL:
+  OpenAI      http://ADDRESS/v1   chat/completions, responses, completions, embeddings
+  Anthropic   http://ADDRESS      v1/messages, v1/messages/count_tokens
+  Google      http://ADDRESS      v1beta/models/MODEL:generateContent and its like
+The model `auto` leaves the choice to the policy; a model that is named answers, or an error.";
+
 /// Run the gateway.
 #[derive(Debug, clap::Args)]
+#[command(after_help = CLIENTS)]
 pub struct Args {
     /// The configuration; `pointsman.yaml` in this folder where there is one.
     #[arg(long, short, env = "POINTSMAN_CONFIG", value_name = "FILE")]

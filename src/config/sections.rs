@@ -63,7 +63,7 @@ section! {
         pub base_url: Option<BaseUrl> = None,
         /// The credential.
         pub api_key: Option<SecretString> = None,
-        /// Several credentials, used in turn.
+        /// Several credentials: the first that its provider neither refuses nor limits right now.
         pub api_keys: Vec<SecretString> = Vec::new(),
         /// Headers sent with each request.
         pub headers: Headers = Headers::default(),

@@ -12,6 +12,7 @@ from harness import CLEAN_ENVIRONMENT, GATEWAY_BINARY, ROOT, until
 EXAMPLES = sorted((ROOT / "examples" / "python").glob("*.py"))
 SAYS = {
     "quickstart": "391", "streaming": "tokens)", "tools": "Paris", "cheap_first": "escalated", "quote": "by route",
+    "responses": "782", "anthropic_sdk": "ended with end_turn", "google_sdk": "called get_weather('Paris')",
 }
 
 

@@ -19,6 +19,8 @@ pub struct Exchange {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Body,
+    /// What is in it, in the words of the recordings' index.
+    pub features: Vec<String>,
 }
 
 pub enum Body {
@@ -33,8 +35,39 @@ pub enum Body {
     },
 }
 
+/// All wire formats that the tests walk through, as the recordings name them.
+pub const WALKED: [&str; 16] = [
+    "anthropic.count_tokens",
+    "anthropic.messages",
+    "anthropic.vertex",
+    "bedrock.converse",
+    "cohere.chat",
+    "cohere.embed",
+    "gemini.count_tokens",
+    "gemini.embed",
+    "gemini.generate",
+    "gemini.stream",
+    "mistral.chat",
+    "ollama.chat",
+    "openai.chat",
+    "openai.completions",
+    "openai.embeddings",
+    "openai.responses",
+];
+
 /// The exchanges of these wire formats; nothing where there are no recordings on this machine.
 pub fn load(apis: &[&str]) -> Option<Vec<Exchange>> {
+    assert!(
+        apis.iter().all(|api| WALKED.contains(api)),
+        "{apis:?} has one that is not in `WALKED`"
+    );
+    let (root, index) = index()?;
+    let wanted = index.iter().filter(|row| apis.contains(&row["api"].as_str().unwrap()));
+    Some(wanted.map(|row| exchange(&root, row)).collect())
+}
+
+/// Where the recordings are, and a row for each of them.
+pub fn index() -> Option<(PathBuf, Vec<Value>)> {
     let root = match std::env::var_os("POINTSMAN_WIRE") {
         Some(path) => PathBuf::from(path),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/wire"),
@@ -51,9 +84,7 @@ pub fn load(apis: &[&str]) -> Option<Vec<Exchange>> {
             return None;
         }
     };
-    let index: Vec<Value> = serde_json::from_slice(&index).unwrap();
-    let wanted = index.iter().filter(|row| apis.contains(&row["api"].as_str().unwrap()));
-    Some(wanted.map(|row| exchange(&root, row)).collect())
+    Some((root, serde_json::from_slice(&index).unwrap()))
 }
 
 fn exchange(root: &std::path::Path, row: &Value) -> Exchange {
@@ -84,5 +115,11 @@ fn exchange(root: &std::path::Path, row: &Value) -> Exchange {
             },
             kind => panic!("{}: a {kind} body", it["id"]),
         },
+        features: row["features"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|feature| feature.as_str().unwrap().to_owned())
+            .collect(),
     }
 }

@@ -7,6 +7,7 @@ mod anthropic_messages;
 mod bedrock;
 mod cohere;
 mod corpus;
+mod coverage;
 mod embeddings;
 mod fixtures;
 mod gemini;
