@@ -190,7 +190,7 @@ impl Passage {
             return Some(Passage { client, provider: client });
         }
         let fits = |dialect: &Dialect| match client.converses() {
-            true => provider_side(*dialect).is_some(),
+            true => provider_side(*dialect).is_some_and(|side| side.carries_conversations()),
             false => embedding_side(*dialect).is_some(),
         };
         let fit = spoken.iter().copied().find(fits)?;

@@ -131,12 +131,13 @@ pub async fn decide_request(
     ingress: Ingress,
     body: Body,
 ) -> Result<Decisive, ApiError> {
-    let Ingress { dialect, path, address, peer, headers } = ingress;
+    let Ingress { dialect, path, address, peer, headers, counts } = ingress;
     let world = gateway.world.load_full();
     let caller = authenticate(&world, id, &headers)?;
     let body = read_body(id, &headers, body, gateway.body_limit).await?;
     let address = address.as_ref().map(|address| (&*address.model, address.stream));
-    let request = Request::read(dialect, body, address);
+    let read = if counts { Request::read_count } else { Request::read };
+    let request = read(dialect, body, address);
     let request = Arc::new(request.map_err(|error| ApiError::of_read(id, error))?);
 
     let program = program_for(&world, id, &request.shape().model)?;
@@ -147,8 +148,7 @@ pub async fn decide_request(
         .and_then(|session| gateway.sessions.get(&(caller.tenant.to_string(), session.to_owned())));
     let facts = Arc::new(RequestFacts::new(Inputs {
         id,
-        shape: request.shape().clone(),
-        body: request.body().clone(),
+        request: request.clone(),
         path,
         headers,
         client_ip: peer.map(|peer| peer.ip()),

@@ -88,6 +88,13 @@ pub enum Call<'a> {
         /// Whether a stream is wanted, which is part of the address in some dialects.
         stream: bool,
     },
+    /// How many tokens a request in this dialect has.
+    Count {
+        /// The dialect.
+        dialect: Dialect,
+        /// The model's name at the provider.
+        model: &'a str,
+    },
     /// The list of models.
     Models,
 }
