@@ -219,6 +219,15 @@ impl Provider {
         }
     }
 
+    /// The provider does not accept this token: the next call fetches another.
+    pub(super) fn refused(&self, token: &HeaderValue) {
+        if let Some(Credential::Google(account)) =
+            self.bound.as_ref().and_then(|bound| bound.credential.as_ref())
+        {
+            account.forget(token);
+        }
+    }
+
     /// The address of a call and the headers that belong to it, the credential among them (marked
     /// as sensitive, so that it is not printed). Nothing for the provider in this process, for a call
     /// that it does not have, and without the token that it needs.
