@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
-
 use super::auth::Keyring;
 use crate::catalog::spec::ProviderModels;
 use crate::catalog::{Catalog, ModelIdx};
@@ -248,7 +246,7 @@ fn providers(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Provider>
                     .headers
                     .0
                     .iter()
-                    .map(|(name, value)| (name.to_string(), value.expose_secret().to_owned()))
+                    .map(|(name, value)| (name.to_string(), value.clone()))
                     .collect(),
                 api_version: provider.api_version.clone(),
                 connect_timeout: provider.connect_timeout,

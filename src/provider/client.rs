@@ -134,6 +134,9 @@ impl Client {
             self.http.post(url).body(body)
         };
         let response = request.headers(headers).send().await.map_err(|error| transport(&error))?;
+        if let (StatusCode::UNAUTHORIZED, Some(token)) = (response.status(), &token) {
+            provider.refused(token);
+        }
         let headers = allowed_down(response.headers());
         Ok(Response { status: response.status(), headers, inner: response })
     }

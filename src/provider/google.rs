@@ -195,6 +195,14 @@ impl Account {
         }
     }
 
+    /// Drops a token that was refused before its time, if it is still the one in use.
+    pub(super) fn forget(&self, refused: &HeaderValue) {
+        let mut kept = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_some_and(|token| token.header == *refused) {
+            *kept = None;
+        }
+    }
+
     fn kept(&self) -> Option<Token> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -151,6 +151,18 @@ async fn a_token_is_renewed_before_its_end_and_nobody_waits() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_refused_is_not_used_again() {
+    let (address, _seen) = issuer(&[]).await;
+    let (account, http) = (account(&person(&address)), http());
+    let first = account.token(&http).await.unwrap();
+    account.forget(&first);
+    assert_eq!(account.token(&http).await.unwrap(), "Bearer TOKEN2");
+    // Whoever was refused with the old one does no harm to the new one.
+    account.forget(&first);
+    assert_eq!(account.token(&http).await.unwrap(), "Bearer TOKEN2");
+}
+
+#[tokio::test]
 async fn the_token_goes_to_the_provider_alone() {
     let (token_uri, mut asked) = issuer(&[]).await;
     // Anything that answers will do for the provider.

@@ -29,7 +29,7 @@ pub struct Settings {
     /// The credential, instead of the entry's variables.
     pub credential: Option<SecretString>,
     /// Headers sent with every call: `openai-organization` and its like.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, SecretString)>,
     /// Azure's API version.
     pub api_version: Option<String>,
     /// How long connecting may take; 2 seconds where unsaid.
@@ -216,6 +216,15 @@ impl Provider {
         match self.bound.as_ref().and_then(|bound| bound.credential.as_ref()) {
             Some(Credential::Google(account)) => account.token(http).await.map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// The provider does not accept this token: the next call fetches another.
+    pub(super) fn refused(&self, token: &HeaderValue) {
+        if let Some(Credential::Google(account)) =
+            self.bound.as_ref().and_then(|bound| bound.credential.as_ref())
+        {
+            account.forget(token);
         }
     }
 
@@ -447,14 +456,17 @@ fn base_url(base: &str) -> Result<Url, String> {
 }
 
 /// The entry's own headers, and the operator's over them.
-fn headers(entry: &Entry, set: &[(String, String)]) -> Result<HeaderMap, String> {
+fn headers(entry: &Entry, set: &[(String, SecretString)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in entry.headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     let own = entry.auth.header();
     for (name, value) in set {
-        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        match (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value.expose_secret()),
+        ) {
             (Ok(name), _) if RESERVED.contains(&name) || name == own => {
                 return Err(format!("the header `{name}` is ours to set"));
             }

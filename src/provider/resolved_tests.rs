@@ -9,7 +9,7 @@ fn resolve(
     env: &[(&str, &str)],
 ) -> Result<Option<Provider>, ProviderError> {
     let env: Vec<(String, String)> =
-        env.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        env.iter().map(|(k, v)| (k.to_string(), (*v).into())).collect();
     Provider::resolve(entry(id).unwrap(), settings, &move |name| {
         env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
     })
@@ -69,7 +69,7 @@ fn azure_has_deployments_and_a_header_of_its_own() {
 #[test]
 fn wrong_settings_say_what_to_do() {
     let fail = |base: &str, headers: &[(&str, &str)]| {
-        let headers = headers.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let headers = headers.iter().map(|(k, v)| (k.to_string(), (*v).into())).collect();
         let settings = Settings { base_url: Some(base.into()), headers, ..Settings::default() };
         resolve("openai", settings, &[("OPENAI_API_KEY", "k")]).unwrap_err().to_string()
     };
