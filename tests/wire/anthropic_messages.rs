@@ -192,7 +192,7 @@ fn answers_of_openais_imitators_can_be_said_here() {
             // Arguments are always an object: nothing is an empty one, free text stands in one.
             if arguments.is_null() {
                 *arguments = json!({});
-            } else if call.free_form {
+            } else if call.free_form && !arguments.is_object() {
                 *arguments = json!({"input": arguments.take()});
             }
         }
