@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{DONE, FAILED, FAULTS, output};
 use crate::caller::Caller;
 use crate::catalog::{Live, Lookup};
-use crate::dialect::{Request, openai_chat};
+use crate::dialect::{Dialect, Request};
 use crate::facts::{Inputs, Rates, RequestFacts};
 use crate::ids::RequestId;
 use crate::policy::eval::{Situation, WithLive, decide_listening};
@@ -23,13 +23,20 @@ use crate::policy::{codes, syntax};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  pointsman explain P2003\n  pointsman explain prod.policy \
 --request request.json\n  pointsman explain prod.policy --request request.json --header \
-'x-pointsman-tier: premium'")]
+'x-pointsman-tier: premium'\n  pointsman explain prod.policy --request gemini.json --api gemini \
+--model gemini-2.5-flash")]
 pub struct Args {
     /// A code of the language, or a policy file.
     what: String,
     /// A file with the body of a chat completion; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
+    /// The API that the request is for.
+    #[arg(long, value_enum, default_value_t = Api::Chat)]
+    api: Api,
+    /// The model, where the API has it in the address (`gemini`).
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    model: String,
     /// A header of the request.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -41,12 +48,53 @@ pub struct Args {
     json: bool,
 }
 
+/// The APIs that requests come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Api {
+    /// POST /v1/chat/completions
+    Chat,
+    /// POST /v1/responses
+    Responses,
+    /// POST /v1/messages
+    Messages,
+    /// POST /v1beta/models/MODEL:generateContent
+    Gemini,
+    /// POST /v1/embeddings
+    Embeddings,
+    /// POST /v1/completions
+    Completions,
+}
+
+impl Api {
+    fn dialect(self) -> Dialect {
+        match self {
+            Api::Chat => Dialect::OpenAiChat,
+            Api::Responses => Dialect::OpenAiResponses,
+            Api::Messages => Dialect::AnthropicMessages,
+            Api::Gemini => Dialect::GeminiGenerate,
+            Api::Embeddings => Dialect::OpenAiEmbeddings,
+            Api::Completions => Dialect::OpenAiCompletions,
+        }
+    }
+
+    fn path(self, model: &str) -> String {
+        match self {
+            Api::Chat => "/v1/chat/completions".into(),
+            Api::Responses => "/v1/responses".into(),
+            Api::Messages => "/v1/messages".into(),
+            Api::Gemini => format!("/v1beta/models/{model}:generateContent"),
+            Api::Embeddings => "/v1/embeddings".into(),
+            Api::Completions => "/v1/completions".into(),
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> u8 {
     if looks_like_a_code(&args.what) {
         return page(&args.what, args.json);
     }
     let Some(request) = &args.request else {
-        output::problem("name the request: `--request FILE` with the body of a chat completion");
+        output::problem("name the request: `--request FILE` with its body");
         return FAILED;
     };
     match explain(args, request) {
@@ -114,8 +162,9 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
         std::fs::read(request)
     };
     let body = body.map_err(|error| format!("{}: {error}", request.display()))?;
-    let request = openai_chat::Request::read(Bytes::from(body));
-    let request = Request::from(request.map_err(|error| error.to_string())?);
+    let address = Some((&*args.model, false));
+    let request = Request::read(args.api.dialect(), Bytes::from(body), address);
+    let request = Arc::new(request.map_err(|error| error.to_string())?);
     // Which providers are configured is not known here. All are taken to be, but the built-in one
     // only where the policy speaks of it: its made-up quality would win against real models.
     let with_sim = checked.text.contains("sim/") || checked.text.contains("\"sim\"");
@@ -128,9 +177,8 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
     };
     let facts = RequestFacts::new(Inputs {
         id: RequestId::fresh(),
-        shape: request.shape().clone(),
-        body: request.body().clone(),
-        path: "/v1/chat/completions".into(),
+        request: request.clone(),
+        path: args.api.path(&args.model),
         headers: headers(&args.headers)?,
         client_ip: None,
         caller: Arc::new(Caller::open()),

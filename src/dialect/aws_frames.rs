@@ -28,8 +28,11 @@ pub enum FrameError {
 /// Where the parts of a message lie in its frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The value of `:event-type`, or of `:exception-type` (such names end with `Exception`).
+    /// The value of `:event-type`, or of `:exception-type` (such names end with `Exception`), or of
+    /// `:error-code`.
     pub event: Range<usize>,
+    /// The value of `:error-message`, where the frame is an error: those have no payload.
+    pub error: Option<Range<usize>>,
     /// The payload.
     pub payload: Range<usize>,
 }
@@ -68,7 +71,7 @@ pub fn read(frame: &[u8]) -> Result<Message, FrameError> {
     }
     let headers = word(frame, 4).unwrap_or(0) as usize;
     let end = PRELUDE + headers;
-    let mut message = Message { event: 0..0, payload: end..total - 4 };
+    let mut message = Message { event: 0..0, error: None, payload: end..total - 4 };
     let mut at = PRELUDE;
     while at < end {
         let name_length = usize::from(frame[at]);
@@ -94,8 +97,14 @@ pub fn read(frame: &[u8]) -> Result<Message, FrameError> {
         if next > end {
             return Err(FrameError::Length);
         }
-        if let (b":event-type" | b":exception-type", STRING) = (name, kind) {
-            message.event = value
+        match (name, kind) {
+            (b":event-type" | b":exception-type", STRING) => message.event = value,
+            (b":error-code", STRING) => {
+                message.event = value;
+                message.error.get_or_insert(end..end);
+            }
+            (b":error-message", STRING) => message.error = Some(value),
+            _ => {}
         }
         at = next;
     }
@@ -141,5 +150,20 @@ pub(crate) mod tests {
         for cut in 0..PRELUDE {
             assert_eq!(length(&whole[..cut]), Ok(None));
         }
+    }
+
+    #[test]
+    fn an_error_says_so_in_its_headers() {
+        let headers = [
+            (":message-type", "error"),
+            (":error-code", "InternalFailure"),
+            (":error-message", "sorry"),
+        ];
+        let whole = frame(&headers, b"");
+        let message = read(&whole).unwrap();
+        assert_eq!(&whole[message.event], b"InternalFailure");
+        assert_eq!(&whole[message.error.unwrap()], b"sorry");
+        let whole = frame(&headers[..2], b"");
+        assert!(read(&whole).unwrap().error.unwrap().is_empty());
     }
 }

@@ -341,7 +341,12 @@ const SIGNS: &[(ErrorClass, &[&str], &[&str])] = &[
     (ErrorClass::Timeout, &["modeltimeoutexception"], &[]),
     (
         ErrorClass::ServerError,
-        &["internalserverexception", "modelerrorexception", "modelstreamerrorexception"],
+        &[
+            "internalserverexception",
+            "internalfailure",
+            "modelerrorexception",
+            "modelstreamerrorexception",
+        ],
         &[],
     ),
     // The same request is wrong everywhere, even where its message says "not supported".

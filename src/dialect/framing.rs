@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::aws_frames::{self, FrameError};
 use super::sse::{Framer, MAX_EVENT, TooLong};
@@ -121,7 +121,7 @@ impl Framing {
 #[derive(Debug)]
 pub struct Scanned {
     cut: Cut,
-    carry: Vec<u8>,
+    carry: BytesMut,
     /// How far the carried bytes were looked at.
     looked: usize,
     ready: VecDeque<Frame>,
@@ -147,7 +147,7 @@ struct Items {
 
 impl Scanned {
     fn new(cut: Cut) -> Scanned {
-        Scanned { cut, carry: Vec::new(), looked: 0, ready: VecDeque::new(), failed: false }
+        Scanned { cut, carry: BytesMut::new(), looked: 0, ready: VecDeque::new(), failed: false }
     }
 
     fn push(&mut self, chunk: &Bytes) -> Result<(), FramingError> {
@@ -200,12 +200,12 @@ impl Scanned {
                 }
                 let raw = split(&mut self.carry, length);
                 let message = aws_frames::read(&raw)?;
-                Frame {
-                    data: raw.slice(message.payload.clone()),
-                    event: raw.slice(message.event.clone()),
-                    raw,
-                    terminated: true,
-                }
+                let event = raw.slice(message.event);
+                let (event, data) = match message.error {
+                    None => (event, raw.slice(message.payload)),
+                    Some(words) => (ERROR, error(&event, &raw[words])),
+                };
+                Frame { data, event, raw, terminated: true }
             }
         };
         self.looked = 0;
@@ -218,7 +218,7 @@ impl Scanned {
         // What is left of an array is its closing bracket, of frames a broken one.
         let is_event = matches!(self.cut, Cut::Lines) && !rest.trim_ascii().is_empty();
         if is_event && !self.failed {
-            let raw = Bytes::from(rest);
+            let raw = rest.freeze();
             self.ready.push_back(Frame {
                 data: raw.clone(),
                 raw,
@@ -230,9 +230,17 @@ impl Scanned {
     }
 }
 
-fn split(carry: &mut Vec<u8>, at: usize) -> Bytes {
-    let rest = carry.split_off(at);
-    Bytes::from(std::mem::replace(carry, rest))
+fn split(carry: &mut BytesMut, at: usize) -> Bytes {
+    carry.split_to(at).freeze()
+}
+
+/// The name of an event that ends a stream in failure, whatever the dialect.
+const ERROR: Bytes = Bytes::from_static(b"error");
+
+/// An error that a binary frame has in its headers, as JSON.
+fn error(code: &[u8], message: &[u8]) -> Bytes {
+    let [code, message] = [code, message].map(String::from_utf8_lossy);
+    Bytes::from(serde_json::json!({ "code": code, "message": message }).to_string())
 }
 
 impl Items {

@@ -146,6 +146,25 @@ pub struct ToolCall<'a> {
     pub free_form: bool,
 }
 
+/// How the ids begin that the gateway makes up.
+const MADE_UP: &str = "call_pm_";
+
+impl ToolCall<'_> {
+    /// Makes up an id where the provider gave none: clients send it back with the result. It is
+    /// made of the request's id and the call's place, and short enough for OpenAI itself.
+    pub fn identify(&mut self, request: &str, choice: u32, at: usize) {
+        if self.id.is_empty() {
+            let tail = request.get(request.len().saturating_sub(16)..).unwrap_or(request);
+            self.id = format!("{MADE_UP}{tail}_{choice}_{at}").into();
+        }
+    }
+
+    /// Whether its provider named it.
+    pub fn has_own_id(&self) -> bool {
+        !self.id.is_empty() && !self.id.starts_with(MADE_UP)
+    }
+}
+
 /// What a tool call came to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolResult<'a> {

@@ -106,6 +106,7 @@ impl From<TooMany> for UpstreamError {
 pub struct Sink<'s> {
     answer: &'s mut Answer,
     writer: Option<(&'s mut (dyn Writer + 'static), &'s mut Vec<u8>)>,
+    request: Option<&'s str>,
     /// What has come in so far.
     pub seen: Seen,
 }
@@ -113,7 +114,7 @@ pub struct Sink<'s> {
 impl<'s> Sink<'s> {
     /// Adds to the answer, and tells nobody.
     pub fn new(answer: &'s mut Answer) -> Sink<'s> {
-        Sink { answer, writer: None, seen: Seen::default() }
+        Sink { answer, writer: None, request: None, seen: Seen::default() }
     }
 
     /// Adds to the answer, and writes it at once.
@@ -122,7 +123,12 @@ impl<'s> Sink<'s> {
         writer: &'s mut (dyn Writer + 'static),
         out: &'s mut Vec<u8>,
     ) -> Sink<'s> {
-        Sink { answer, writer: Some((writer, out)), seen: Seen::default() }
+        Sink { answer, writer: Some((writer, out)), request: None, seen: Seen::default() }
+    }
+
+    /// Gives calls that have no id one that is made of this request's.
+    pub fn for_request(self, request: Option<&'s str>) -> Sink<'s> {
+        Sink { request, ..self }
     }
 
     /// What there is so far.
@@ -177,12 +183,16 @@ impl<'s> Sink<'s> {
     ///
     /// # Errors
     /// When there are too many.
-    pub fn part(&mut self, index: u32, part: Part<'static>) -> Result<usize, TooMany> {
+    pub fn part(&mut self, index: u32, mut part: Part<'static>) -> Result<usize, TooMany> {
         let has_text = !part.main_text().is_empty();
         self.see(&part.body, has_text);
+        let request = self.request;
         let parts = &mut self.choice(index)?.parts;
         if parts.len() == MAX_ITEMS {
             return Err(TooMany);
+        }
+        if let (Body::Call(call), Some(request)) = (&mut part.body, request) {
+            call.identify(request, index, parts.len());
         }
         parts.push(part);
         let at = parts.len() - 1;

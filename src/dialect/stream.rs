@@ -78,6 +78,7 @@ pub struct Stream {
     decoder: Box<dyn Decoder>,
     answer: Answer,
     writer: Option<Box<dyn Writer>>,
+    request: Option<Box<str>>,
     done: bool,
     error: Option<UpstreamError>,
 }
@@ -90,6 +91,7 @@ impl Stream {
             decoder,
             answer: Answer::default(),
             writer: None,
+            request: None,
             done: false,
             error: None,
         }
@@ -98,6 +100,12 @@ impl Stream {
     /// The same, translated for a client.
     pub fn translated(mut self, writer: Box<dyn Writer>) -> Stream {
         self.writer = Some(writer);
+        self
+    }
+
+    /// The same, with an id of this request's for calls that their provider gives none.
+    pub fn for_request(mut self, id: &str) -> Stream {
+        self.request = Some(id.into());
         self
     }
 
@@ -197,6 +205,7 @@ impl Stream {
             Some(writer) => Sink::writing(&mut self.answer, &mut **writer, out),
             None => Sink::new(&mut self.answer),
         };
+        sink = sink.for_request(self.request.as_deref());
         let mark = self.decoder.event(name, text, &mut sink);
         let seen = sink.seen;
         match (mark, self.answer.error.clone().filter(|_| !before)) {

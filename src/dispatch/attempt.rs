@@ -85,7 +85,7 @@ impl Attempt<'_> {
             stream: shape.stream,
         };
         let body = self.encoded.body.clone();
-        let sending = client.send(self.provider, call, body, &self.job.headers);
+        let sending = client.send(self.provider, call, body, super::extra(&self.job.facts));
         let clock = if shape.stream {
             // Many providers send headers and first token together.
             let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);

@@ -248,7 +248,7 @@ impl Forward {
     fn settle(&mut self, ending: Ending<'_>) {
         let Some(settlement) = self.settlement.take() else { return };
         let answer = spending::with_usage(self.machine.answer().clone(), &settlement.facts);
-        let images = settlement.facts.inputs().shape.images;
+        let images = settlement.facts.inputs().request.shape().images;
         let prices = settlement.prices.as_ref();
         let cost = prices.map(|prices| cost(prices, &answer.usage, Pieces { images, requests: 1 }));
         let record = &settlement.record;

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod checks;
+mod count;
 mod edits;
 mod endpoints;
 pub mod forward;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+pub use count::count;
 pub use endpoints::{Clients, Endpoints};
 pub use forward::Forward;
 pub use health::Health;
@@ -35,7 +37,7 @@ use crate::error_class::{ErrorClass, ErrorSet};
 use crate::facts::RequestFacts;
 use crate::policy::plan::{Plan, Step};
 use crate::policy::program::{OnLossy, Retry, Timeouts};
-use crate::provider::Provider;
+use crate::provider::{Extra, Provider};
 use attempt::{Attempt, Opened, OpenedContent};
 use outcome::AttemptFacts;
 use spending::Purse;
@@ -61,14 +63,17 @@ pub struct Job {
     pub endpoints: Arc<Endpoints>,
     /// How the models are doing.
     pub health: Arc<Health>,
-    /// Client headers that may go to the provider.
-    pub headers: HeaderMap,
     /// The clocks that hold where the policy says nothing.
     pub clocks: Timeouts,
     /// What is tried, written down as it happens.
     pub log: Arc<Log>,
     /// What models thought before they called the tools whose results come in now.
     pub thoughts: Thoughts,
+}
+
+/// What goes up with a request besides its body.
+fn extra(facts: &RequestFacts) -> Extra<'_> {
+    Extra { headers: &facts.inputs().headers, id: facts.id() }
 }
 
 /// Why this answer and no other.
@@ -309,7 +314,7 @@ impl Climb<'_> {
     ) -> Tried {
         let job = self.job;
         let described = &job.catalog.models()[model.index()];
-        let images = job.facts.inputs().shape.images;
+        let images = job.facts.inputs().request.shape().images;
         if !self.purse.affords(described, &job.facts, &job.plan.settings) {
             job.log.skipped(model, &step.name, "the allowance for this request does not cover it");
             return Tried::Skipped;

@@ -332,7 +332,9 @@ impl Facts for AttemptFacts<'_> {
                 Value::Bool(choice.is_some_and(|choice| choice.finish == Some(Finish::Length)))
             }
             // Vectors are no text, and yet something.
-            Attr::Empty if self.request.inputs().shape.api == Api::Embeddings => Value::Bool(false),
+            Attr::Empty if self.request.inputs().request.shape().api == Api::Embeddings => {
+                Value::Bool(false)
+            }
             Attr::Empty => self.of_answer(checks::empty),
             Attr::InvalidJson => self.verdict(|verdicts| verdicts.invalid_json),
             Attr::SchemaViolation => self.verdict(|verdicts| verdicts.schema_violation),

@@ -23,7 +23,7 @@ impl Purse {
     /// there is a limit.
     pub fn affords(&mut self, model: &Model, facts: &RequestFacts, settings: &Settings) -> bool {
         let Some(left) = self.left else { return true };
-        let shape = &facts.inputs().shape;
+        let shape = facts.inputs().request.shape();
         let limit = output_limit(shape.max_output, settings);
         let worst = worst_case(model, facts.input_tokens(), shape.images, limit);
         let covered = worst.is_some_and(|worst| times(worst, shape.n) <= left);
@@ -68,7 +68,7 @@ pub fn with_usage(mut answer: Answer, facts: &RequestFacts) -> Answer {
         }
     }
     // An estimate never claims more than was allowed.
-    let most = facts.inputs().shape.max_output.unwrap_or(Tokens(u64::MAX));
+    let most = facts.inputs().request.shape().max_output.unwrap_or(Tokens(u64::MAX));
     let choices = answer.choices.len().max(1) as u64;
     let output = output.min(Tokens(most.0.saturating_mul(choices)));
     answer.usage = Usage { input: facts.input_tokens(), output, ..Usage::default() };

@@ -12,13 +12,12 @@ pub mod tokens;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 
 use crate::caller::Caller;
 use crate::catalog::{Catalog, worst_case};
-use crate::dialect::RequestShape;
+use crate::dialect::Request;
 use crate::dialect::shape::{Effort, SegmentRole};
 use crate::ids::{ModelId, RequestId};
 use crate::policy::models::days;
@@ -48,10 +47,8 @@ pub struct Rates {
 pub struct Inputs {
     /// The request's id.
     pub id: RequestId,
-    /// What one scan of the body found.
-    pub shape: RequestShape,
-    /// The body.
-    pub body: Bytes,
+    /// The request as it was read.
+    pub request: Arc<Request>,
     /// The path of the URL.
     pub path: String,
     /// The request's headers.
@@ -106,7 +103,7 @@ struct LastTurn {
 impl RequestFacts {
     /// Nothing is computed yet.
     pub fn new(inputs: Inputs) -> RequestFacts {
-        let model = inputs.shape.model.as_str();
+        let model = inputs.request.shape().model.as_str();
         RequestFacts {
             id: inputs.id.to_string(),
             auto: model == "auto" || model.starts_with("auto/"),
@@ -117,6 +114,11 @@ impl RequestFacts {
             key_allows: OnceLock::new(),
             max_cost: OnceLock::new(),
         }
+    }
+
+    /// The request's id, as it is written.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// What they are computed from.
@@ -133,18 +135,19 @@ impl RequestFacts {
     pub fn session(&self) -> Option<&str> {
         hints::header(&self.inputs.headers, "x-pointsman-session").or(self
             .inputs
-            .shape
+            .request
+            .shape()
             .session
             .as_deref())
     }
 
     fn sizes(&self) -> Sizes {
         *self.sizes.get_or_init(|| {
-            let shape = &self.inputs.shape;
+            let shape = self.inputs.request.shape();
             let (mut all, mut system, mut last) =
                 (TextMeter::default(), TextMeter::default(), TextMeter::default());
             for segment in &shape.segments {
-                let Some(text) = segment.text(&self.inputs.body) else { continue };
+                let Some(text) = segment.text(self.inputs.request.body()) else { continue };
                 match segment.role {
                     SegmentRole::System => system.add(&text),
                     SegmentRole::LastUser => last.add(&text),
@@ -165,9 +168,9 @@ impl RequestFacts {
 
     fn last_turn(&self) -> &LastTurn {
         self.last_turn.get_or_init(|| {
-            let shape = &self.inputs.shape;
+            let shape = self.inputs.request.shape();
             let mut text = String::new();
-            for piece in shape.texts(&self.inputs.body, SegmentRole::LastUser) {
+            for piece in shape.texts(self.inputs.request.body(), SegmentRole::LastUser) {
                 let room = HEURISTIC_WINDOW.saturating_sub(text.len());
                 text.push_str(&piece[..piece.floor_char_boundary(room)]);
                 text.push('\n');
@@ -194,7 +197,7 @@ impl RequestFacts {
                 inputs.enabled.contains(crate::catalog::ModelIdx(*index))
                     && inputs.caller.allows(&model.id)
             });
-            let (input, shape) = (self.input_tokens(), &inputs.shape);
+            let (input, shape) = (self.input_tokens(), inputs.request.shape());
             usable
                 .filter_map(|(model, _)| worst_case(model, input, shape.images, shape.max_output))
                 .min()
@@ -204,7 +207,7 @@ impl RequestFacts {
     fn key_allows_model(&self) -> bool {
         *self.key_allows.get_or_init(|| {
             let inputs = &self.inputs;
-            let model = &inputs.shape.model;
+            let model = &inputs.request.shape().model;
             let enabled = |model: &crate::catalog::Model| {
                 inputs.catalog.get(&model.id).is_some_and(|index| inputs.enabled.contains(index))
             };
@@ -232,7 +235,7 @@ impl Facts for RequestFacts {
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {
-        let (shape, caller) = (&self.inputs.shape, &*self.inputs.caller);
+        let (shape, caller) = (self.inputs.request.shape(), &*self.inputs.caller);
         let index = attr.index.as_deref().unwrap_or_default();
         let headers = &self.inputs.headers;
         match attr.attr {

@@ -98,6 +98,8 @@ impl ApiError {
             },
             ErrorClass::ContextExceeded => (S::BAD_REQUEST, "context_length_exceeded", ""),
             ErrorClass::ContentFiltered => (S::BAD_REQUEST, "content_filter", ""),
+            // "The model is not found, or does not support this" is one message of Google's.
+            ErrorClass::Unsupported if error.status == 404 => (S::NOT_FOUND, "unsupported", ""),
             ErrorClass::Unsupported => (S::BAD_REQUEST, "unsupported", ""),
             ErrorClass::InvalidResponse => {
                 (S::BAD_GATEWAY, "invalid_upstream_response", "what the provider sent is no answer")

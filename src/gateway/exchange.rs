@@ -111,7 +111,6 @@ impl Exchange {
             catalog: decisive.world.catalog.clone(),
             endpoints: decisive.world.endpoints.clone(),
             health: decisive.world.health.clone(),
-            headers: self.headers_up(),
             clocks: decisive.world.clocks,
             log: self.log.clone(),
             thoughts: self.gateway.thoughts.clone(),
@@ -126,15 +125,6 @@ impl Exchange {
                 self.refuse(error, model)
             }
         }
-    }
-
-    fn headers_up(&self) -> HeaderMap {
-        let inputs = self.decisive.facts.inputs();
-        let mut up = inputs.headers.clone();
-        if let Ok(id) = HeaderValue::from_str(&self.decisive.id.to_string()) {
-            up.insert("x-request-id", id);
-        }
-        up
     }
 
     // ---- cache -------------------------------------------------------------------------------
@@ -419,7 +409,8 @@ enum Terms {
     Keep(CacheKey, Duration),
 }
 
-fn json_answer(body: Bytes) -> Response {
+/// An answer of JSON.
+pub fn json_answer(body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -24,12 +24,12 @@ pub struct Ingress {
     pub path: String,
     /// What its address says, where a dialect puts it there.
     pub address: Option<Address>,
-    /// Only its tokens are to be counted: what an answer alone needs may be missing.
-    pub counts: bool,
     /// Who sent it.
     pub peer: Option<SocketAddr>,
     /// Its headers.
     pub headers: HeaderMap,
+    /// Its tokens are to be counted, and nothing else.
+    pub counts: bool,
 }
 
 /// What an address says about a request.
@@ -48,7 +48,7 @@ impl Ingress {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let path = parts.uri.path().to_owned();
         let headers = parts.headers;
-        (Ingress { dialect, path, address: None, counts: false, peer, headers }, body)
+        (Ingress { dialect, path, address: None, peer, headers, counts: false }, body)
     }
 }
 
@@ -92,23 +92,16 @@ pub async fn messages(State(gateway): State<Arc<Gateway>>, request: Request) -> 
     answer(gateway, Ingress::of(Dialect::AnthropicMessages, request)).await
 }
 
-/// `POST /v1beta/models/MODEL:VERB`
+/// `POST /v1beta/models/MODEL:VERB`, and the same under `/v1`
 pub async fn gemini(
     State(gateway): State<Arc<Gateway>>,
     Path(rest): Path<String>,
     request: Request,
 ) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let said = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
-    };
     let dialect = Dialect::GeminiGenerate;
     let (mut ingress, body) = Ingress::of(dialect, request);
-    // Google's clients may send their key in the address.
-    if let Some(key) = said("key").and_then(|key| HeaderValue::from_str(key).ok()) {
-        ingress.headers.entry("x-goog-api-key").or_insert(key);
-    }
+    with_key_of_query(&mut ingress.headers, &query);
     let (model, verb) = rest.rsplit_once(':').unwrap_or((&rest, ""));
     let stream = verb == "streamGenerateContent";
     ingress.address = Some(Address { model: model.to_owned(), stream });
@@ -116,7 +109,11 @@ pub async fn gemini(
         "generateContent" => answer(gateway, (ingress, body)).await,
         "streamGenerateContent" => {
             let response = answer(gateway, (ingress, body)).await;
-            if said("alt") == Some("sse") { response } else { array::of_events(response) }
+            if in_query(&query, "alt") == Some("sse") {
+                response
+            } else {
+                array::of_events(response)
+            }
         }
         "countTokens" => super::count::tokens(gateway, ingress, body).await,
         _ => {
@@ -127,6 +124,19 @@ pub async fn gemini(
             let (id, status) = (RequestId::fresh(), StatusCode::NOT_FOUND);
             ApiError::new(id, status, "unknown_endpoint", message).in_dialect(dialect)
         }
+    }
+}
+
+/// What a query says under a name, as it stands there.
+fn in_query<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// Google's clients may send their key in the address.
+pub fn with_key_of_query(headers: &mut HeaderMap, query: &str) {
+    if let Some(key) = in_query(query, "key").and_then(|key| HeaderValue::from_str(key).ok()) {
+        headers.entry("x-goog-api-key").or_insert(key);
     }
 }
 

@@ -131,7 +131,7 @@ pub async fn decide_request(
     ingress: Ingress,
     body: Body,
 ) -> Result<Decisive, ApiError> {
-    let Ingress { dialect, path, address, counts, peer, headers } = ingress;
+    let Ingress { dialect, path, address, peer, headers, counts } = ingress;
     let world = gateway.world.load_full();
     let caller = authenticate(&world, id, &headers)?;
     let body = read_body(id, &headers, body, gateway.body_limit).await?;
@@ -148,8 +148,7 @@ pub async fn decide_request(
         .and_then(|session| gateway.sessions.get(&(caller.tenant.to_string(), session.to_owned())));
     let facts = Arc::new(RequestFacts::new(Inputs {
         id,
-        shape: request.shape().clone(),
-        body: request.body().clone(),
+        request: request.clone(),
         path,
         headers,
         client_ip: peer.map(|peer| peer.ip()),

@@ -1,7 +1,8 @@
 //! What clients talk to: connections, keys, handlers.
 //!
 //! `accept` takes connections, `ingress` has an endpoint for each dialect, `intake` reads and decides a
-//! request, `exchange` answers it, `pages` are the small endpoints; `world` is what a configuration
+//! request, `exchange` answers it, `count` counts its tokens, `models` lists what
+//! can be asked for, `pages` are the small endpoints; `world` is what a configuration
 //! comes to, `serve` keeps it all running.
 
 pub mod accept;
@@ -15,6 +16,7 @@ pub mod headers;
 mod ingress;
 mod intake;
 pub mod lanes;
+mod models;
 mod pages;
 pub mod reload;
 pub mod serve;
@@ -40,10 +42,12 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/messages", post(ingress::messages))
         .route("/v1/messages/count_tokens", post(ingress::count_tokens))
         .route("/v1/embeddings", post(ingress::embeddings))
-        .route("/v1beta/models/{*rest}", post(ingress::gemini))
+        .route("/v1beta/models", get(models::list))
+        .route("/v1beta/models/{*id}", get(models::one).post(ingress::gemini))
         .route("/v1/quote", post(pages::quote))
-        .route("/v1/models", get(pages::models))
-        .route("/v1/models/{*id}", get(pages::model))
+        .route("/v1/models", get(models::list))
+        // Google's clients may be told to speak of version 1.
+        .route("/v1/models/{*id}", get(models::one).post(ingress::gemini))
         .route("/v1/decisions/{id}", get(pages::decision))
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))

@@ -1,4 +1,4 @@
-//! The small endpoints: models, quotes, decisions, health.
+//! The small endpoints: quotes, decisions, health.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use super::headers;
 use super::ingress::Ingress;
 use super::intake;
 use super::state::Gateway;
-use crate::catalog::{Lookup, Model, Pieces, cost, worst_case};
+use crate::catalog::{Model, Pieces, cost, worst_case};
 use crate::dialect::{Dialect, Usage};
 use crate::ids::RequestId;
 use crate::policy::eval::output_limit;
@@ -24,88 +24,15 @@ use crate::units::{NanoDollars, Tokens};
 /// What an answer is expected to have where the client sets no limit.
 const USUAL_ANSWER: Tokens = Tokens(500);
 
-/// `GET /v1/models`
-pub async fn models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    let (id, world) = (RequestId::fresh(), gateway.world.load_full());
-    let caller = match intake::authenticate(&world, id, &headers) {
-        Ok(caller) => caller,
-        Err(error) => return error.into_response(),
-    };
-    let policies = world.policies.keys().map(|name| {
-        json!({
-            "id": format!("auto/{name}"), "object": "model", "created": 0, "owned_by": "pointsman",
-        })
-    });
-    let auto = json!({ "id": "auto", "object": "model", "created": 0, "owned_by": "pointsman" });
-    let models = world.models().map(|(_, model)| model).filter(|model| caller.allows(&model.id));
-    let data: Vec<Value> =
-        std::iter::once(auto).chain(policies).chain(models.map(model_told)).collect();
-    Json(json!({ "object": "list", "data": data })).into_response()
-}
-
-/// `GET /v1/models/{id}`; ids have slashes.
-pub async fn model(
-    State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let (id, world) = (RequestId::fresh(), gateway.world.load_full());
-    let caller = match intake::authenticate(&world, id, &headers) {
-        Ok(caller) => caller,
-        Err(error) => return error.into_response(),
-    };
-    let policy = name.strip_prefix("auto/").unwrap_or(world.default_policy.as_str());
-    if (name == "auto" || name.starts_with("auto/"))
-        && world.policies.keys().any(|known| known.as_str() == policy)
-    {
-        let auto = json!({ "id": name, "object": "model", "created": 0, "owned_by": "pointsman" });
-        return Json(auto).into_response();
-    }
-    match world.catalog.by_name(&name, |provider| world.endpoints.has(provider)) {
-        Lookup::Found(index)
-            if world.enabled.contains(index)
-                && caller.allows(&world.catalog.models()[index.index()].id) =>
-        {
-            Json(model_told(&world.catalog.models()[index.index()])).into_response()
-        }
-        _ => intake::unknown_model(&world, id, &name).into_response(),
-    }
-}
-
-fn model_told(model: &Model) -> Value {
-    let per_million = |price: crate::units::PricePerMillion| NanoDollars(price.0).to_string();
-    let prices = model.prices.as_ref().map(|prices| {
-        json!({
-            "input": per_million(prices.base.input),
-            "output": per_million(prices.base.output),
-            "cached": prices.base.cached.map(per_million),
-            "unit": "dollars per million tokens",
-        })
-    });
-    json!({
-        "id": model.id,
-        "object": "model",
-        "created": 0,
-        "owned_by": model.provider,
-        "context_length": model.context,
-        "max_output_tokens": model.max_output,
-        "region": model.region,
-        "pricing": prices,
-        "quality": model.quality.as_ref().map(|quality| quality.overall),
-        "retires": model.retires.map(|date| date.to_string()),
-    })
-}
-
 /// `POST /v1/quote`: what would happen, why, and at what cost. Nothing is sent.
-pub async fn quote(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+pub async fn quote(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let id = RequestId::fresh();
     let (mut ingress, body) = Ingress::of(Dialect::OpenAiChat, request);
     ingress.headers.insert(headers::EXPLAIN, http::HeaderValue::from_static("1"));
-    let decided = intake::decide_request(&gateway, id, ingress, body).await;
-    let decisive = match decided {
-        Ok(decisive) => decisive,
-        Err(error) => return error.into_response(),
-    };
+    let decisive = intake::decide_request(&gateway, id, ingress, body).await?;
     let told = decisive.decided.told(id);
     let outcome = match decisive.plan() {
         Ok(plan) => {
@@ -129,8 +56,9 @@ pub async fn quote(State(gateway): State<Arc<Gateway>>, request: Request) -> Res
             "message": error.message,
         }),
     };
-    Json(json!({ "id": id.to_string(), "object": "quote", "quote": outcome, "pointsman": told }))
-        .into_response()
+    let quote =
+        json!({ "id": id.to_string(), "object": "quote", "quote": outcome, "pointsman": told });
+    Ok(Json(quote).into_response())
 }
 
 /// Least, expected and most that a plan costs, in dollars; `null` where a model has no price.
@@ -186,24 +114,21 @@ pub async fn decision(
     State(gateway): State<Arc<Gateway>>,
     Path(asked): Path<String>,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, ApiError> {
     let (id, world) = (RequestId::fresh(), gateway.world.load_full());
-    let caller = match intake::authenticate(&world, id, &headers) {
-        Ok(caller) => caller,
-        Err(error) => return error.into_response(),
-    };
+    let caller = intake::authenticate(&world, id, &headers)?;
     let found = RequestId::parse(&asked).and_then(|asked| {
         let decided = gateway.decisions.find(asked, &caller.tenant)?;
         Some(decided.told(asked))
     });
     match found {
-        Some(told) => Json(told).into_response(),
+        Some(told) => Ok(Json(told).into_response()),
         None => {
             let message = format!(
                 "there is no decision `{asked}`; ids are in the header `x-pointsman-id`, and \
                  decisions are kept for an hour"
             );
-            ApiError::new(id, StatusCode::NOT_FOUND, "unknown_decision", message).into_response()
+            Err(ApiError::new(id, StatusCode::NOT_FOUND, "unknown_decision", message))
         }
     }
 }

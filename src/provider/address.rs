@@ -19,10 +19,10 @@ pub(super) fn address(
 ) -> Option<Url> {
     let root = base.path().trim_end_matches('/');
     let (path, query) = match paths {
-        Paths::Plain => plain(root, call),
+        Paths::Plain => plain(root, call)?,
         Paths::Vertex => vertex(root, call)?,
         Paths::Azure { default_version } => {
-            azure(root, call, api_version.unwrap_or(default_version))
+            azure(root, call, api_version.unwrap_or(default_version))?
         }
     };
     let mut url = base.clone();
@@ -38,11 +38,19 @@ type Query<'q> = Option<(&'static str, &'q str)>;
 /// Gemini streams are one JSON array unless events are asked for.
 const EVENTS: Query<'static> = Some(("alt", "sse"));
 
-fn plain(root: &str, call: Call<'_>) -> (String, Query<'static>) {
-    let Call::Generate { dialect, model, stream } = call else {
-        return (format!("{root}/models"), None);
+fn plain(root: &str, call: Call<'_>) -> Option<(String, Query<'static>)> {
+    let (dialect, model, stream) = match call {
+        Call::Generate { dialect, model, stream } => (dialect, model, stream),
+        Call::Count { dialect: Dialect::AnthropicMessages, .. } => {
+            return Some((format!("{root}/messages/count_tokens"), None));
+        }
+        Call::Count { dialect: Dialect::GeminiGenerate, model } => {
+            return Some((format!("{root}/models/{}:countTokens", segment(model)), None));
+        }
+        Call::Count { .. } => return None,
+        Call::Models => return Some((format!("{root}/models"), None)),
     };
-    match dialect {
+    Some(match dialect {
         Dialect::GeminiGenerate => {
             let (verb, query) = gemini_verb(stream);
             (format!("{root}/models/{}:{verb}", segment(model)), query)
@@ -59,12 +67,12 @@ fn plain(root: &str, call: Call<'_>) -> (String, Query<'static>) {
             (format!("{}/api/chat", root.strip_suffix("/v1").unwrap_or(root)), None)
         }
         _ => (format!("{root}/{}", endpoint(dialect)), None),
-    }
+    })
 }
 
-fn azure<'q>(root: &str, call: Call<'_>, version: &'q str) -> (String, Query<'q>) {
+fn azure<'q>(root: &str, call: Call<'_>, version: &'q str) -> Option<(String, Query<'q>)> {
     let version = Some(("api-version", version));
-    match call {
+    Some(match call {
         // Newer than deployments, and without versions: the body names the deployment.
         Call::Generate { dialect: Dialect::OpenAiResponses, .. } => {
             (format!("{root}/openai/v1/responses"), None)
@@ -73,12 +81,20 @@ fn azure<'q>(root: &str, call: Call<'_>, version: &'q str) -> (String, Query<'q>
             let endpoint = endpoint(dialect);
             (format!("{root}/openai/deployments/{}/{endpoint}", segment(model)), version)
         }
+        Call::Count { .. } => return None,
         Call::Models => (format!("{root}/openai/models"), version),
-    }
+    })
 }
 
 fn vertex(root: &str, call: Call<'_>) -> Option<(String, Query<'static>)> {
-    let Call::Generate { dialect, model, stream } = call else { return None };
+    let (dialect, model, stream) = match call {
+        Call::Generate { dialect, model, stream } => (dialect, model, stream),
+        Call::Count { dialect: Dialect::GeminiGenerate, model } => {
+            let model = segment(model);
+            return Some((format!("{root}/publishers/google/models/{model}:countTokens"), None));
+        }
+        Call::Count { .. } | Call::Models => return None,
+    };
     let (publisher, (verb, query)) = match dialect {
         Dialect::GeminiGenerate => ("google", gemini_verb(stream)),
         Dialect::AnthropicMessages if stream => ("anthropic", ("streamRawPredict", None)),
@@ -194,6 +210,21 @@ mod tests {
         assert_snapshot!(azure(Dialect::OpenAiChat), @"https://h/openai/deployments/d/chat/completions?api-version=2024-10-21");
         assert_snapshot!(azure(Dialect::OpenAiEmbeddings), @"https://h/openai/deployments/d/embeddings?api-version=2024-10-21");
         assert_snapshot!(azure(Dialect::OpenAiResponses), @"https://h/openai/v1/responses");
+    }
+
+    #[test]
+    fn few_count_tokens() {
+        let base = Url::parse("https://h/v1").unwrap();
+        let count = |paths, dialect| {
+            let call = Call::Count { dialect, model: "m/x" };
+            address(&base, paths, None, call).map_or("none".to_owned(), |url| url.to_string())
+        };
+        assert_snapshot!(count(Paths::Plain, Dialect::AnthropicMessages), @"https://h/v1/messages/count_tokens");
+        assert_snapshot!(count(Paths::Plain, Dialect::GeminiGenerate), @"https://h/v1/models/m%2Fx:countTokens");
+        assert_snapshot!(count(Paths::Vertex, Dialect::GeminiGenerate), @"https://h/v1/publishers/google/models/m%2Fx:countTokens");
+        assert_snapshot!(count(Paths::Plain, Dialect::OpenAiChat), @"none");
+        assert_snapshot!(count(Paths::Vertex, Dialect::AnthropicMessages), @"none");
+        assert_snapshot!(count(AZURE, Dialect::OpenAiChat), @"none");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::resolved::{Call, Provider};
 use crate::dialect::Dialect;
 use crate::error_class::ErrorClass;
 
-/// Headers of ours that may go up besides the provider's own.
-const UP: [&str; 1] = ["x-request-id"];
+/// The request's id; providers note it, and some repeat it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers that come down: what limits and retries are decided by, and what support asks for.
 const DOWN: [&str; 8] = [
@@ -32,6 +32,15 @@ const DOWN_PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+}
+
+/// What goes up with a body, besides the provider's own headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Extra<'a> {
+    /// The client's headers; only those are sent that the provider's entry lists.
+    pub headers: &'a HeaderMap,
+    /// The request's id.
+    pub id: &'a str,
 }
 
 /// How the client is set.
@@ -93,9 +102,8 @@ impl Client {
         Ok(Client { http: builder.build().map_err(broken)? })
     }
 
-    /// Sends a JSON body (an empty one as a GET) and waits for the answer's headers. Of `extra`
-    /// only what is on the list of allowed headers is sent. Dropping the future, or the response,
-    /// cancels the call.
+    /// Sends a JSON body (an empty one as a GET) and waits for the answer's headers.
+    /// Dropping the future, or the response, cancels the call.
     ///
     /// # Errors
     /// When no answer came. An answer with an error status is an answer.
@@ -104,7 +112,7 @@ impl Client {
         provider: &Provider,
         call: Call<'_>,
         body: Bytes,
-        extra: &HeaderMap,
+        extra: Extra<'_>,
     ) -> Result<Response, TransportError> {
         let token = provider.token(&self.http).await?;
         let now = SystemTime::now();
@@ -112,7 +120,10 @@ impl Client {
             let what = format!("the provider `{}` has no address for this call", provider.id());
             return Err(TransportError { class: ErrorClass::Connect, what });
         };
-        headers.extend(allowed_up(extra, provider.entry().passes));
+        headers.extend(allowed_up(extra.headers, provider.entry().passes));
+        if let Ok(id) = HeaderValue::from_str(extra.id) {
+            headers.insert(REQUEST_ID, id);
+        }
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let request = if body.is_empty() {
             self.http.get(url)
@@ -192,11 +203,10 @@ fn allowed_up<'h>(
     headers: &'h HeaderMap,
     passes: &'static [&'static str],
 ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'h {
-    let ours = headers.iter().filter(|(name, _)| {
-        let name = name.as_str();
-        UP.contains(&name) || passes.iter().any(|prefix| name.starts_with(prefix))
-    });
-    ours.map(|(name, value)| (name.clone(), value.clone()))
+    let listed = headers
+        .iter()
+        .filter(|(name, _)| passes.iter().any(|prefix| name.as_str().starts_with(prefix)));
+    listed.map(|(name, value)| (name.clone(), value.clone()))
 }
 
 fn allowed_down(headers: &HeaderMap) -> HeaderMap {

@@ -44,6 +44,7 @@ fn provider(base: &str) -> Provider {
 
 async fn send(provider: &Provider, extra: &HeaderMap) -> Result<Response, TransportError> {
     let client = Client::new(&ClientSettings::default()).unwrap();
+    let extra = Extra { headers: extra, id: "r1" };
     client.send(provider, CHAT, Bytes::from_static(b"{}"), extra).await
 }
 
@@ -61,7 +62,7 @@ async fn only_listed_headers_go_up_and_come_down() {
     .await;
     let mut extra = HeaderMap::new();
     for (name, value) in [
-        ("x-request-id", "r1"),
+        ("x-request-id", "theirs"),
         ("cookie", "c"),
         ("authorization", "mine"),
         ("x-forwarded-for", "1"),

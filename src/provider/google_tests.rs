@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::super::client::{Client, ClientSettings};
+use super::super::client::{Client, ClientSettings, Extra};
 use super::super::resolved::{Call, Provider, Settings};
 use super::super::table;
 use super::*;
@@ -168,7 +168,8 @@ async fn the_token_goes_to_the_provider_alone() {
     let client = Client::new(&ClientSettings::default()).unwrap();
     let call = Call::Generate { dialect: Dialect::GeminiGenerate, model: "m", stream: false };
     let body = bytes::Bytes::from_static(b"{}");
-    let answer = client.send(&provider, call, body, &Default::default()).await.unwrap();
+    let extra = Extra { headers: &Default::default(), id: "r" };
+    let answer = client.send(&provider, call, body, extra).await.unwrap();
     assert_eq!(answer.status, 200);
     let called = called.recv().await.unwrap().to_lowercase();
     assert!(called.starts_with("post /publishers/google/models/m:generatecontent "), "{called}");

@@ -11,7 +11,7 @@ mod resolved;
 mod sigv4;
 pub mod table;
 
-pub use client::{Client, Response, TransportError};
+pub use client::{Client, Extra, Response, TransportError};
 pub use resolved::{Call, Origin, Provider, ProviderError, Settings};
 pub use table::Entry;
 

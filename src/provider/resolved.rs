@@ -88,6 +88,13 @@ pub enum Call<'a> {
         /// Whether a stream is wanted, which is part of the address in some dialects.
         stream: bool,
     },
+    /// How many tokens a request in this dialect has.
+    Count {
+        /// The dialect.
+        dialect: Dialect,
+        /// The model's name at the provider.
+        model: &'a str,
+    },
     /// The list of models.
     Models,
 }
@@ -451,7 +458,11 @@ fn headers(entry: &Entry, set: &[(String, String)]) -> Result<HeaderMap, String>
             (Ok(name), _) if RESERVED.contains(&name) || name == own => {
                 return Err(format!("the header `{name}` is ours to set"));
             }
-            (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
+            (Ok(name), Ok(mut value)) => {
+                // It may be a key as well.
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
             _ => return Err(format!("`{name}` is no valid header")),
         }
     }

@@ -99,11 +99,16 @@ fn canonical(
     method: &str,
     url: &Url,
     headers: &[(&str, String)],
-    names: &str,
+    signed: &str,
     body: &[u8],
 ) -> String {
-    // The path is escaped once more than it is sent: so it is for all services but S3.
-    let path = escaped(url.path(), b"/");
+    // The path is escaped once more than it is sent, and several slashes are one: so it is for all
+    // services but S3.
+    let path = url.path();
+    let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
+    let end = if path.ends_with('/') && !names.is_empty() { "/" } else { "" };
+    let path = format!("/{}{end}", names.join("/"));
+    let path = escaped(&path, b"/");
     let mut query: Vec<(String, String)> = url
         .query_pairs()
         .map(|(name, value)| (escaped(&name, b"").into_owned(), escaped(&value, b"").into_owned()))
@@ -116,7 +121,7 @@ fn canonical(
         let _ = writeln!(lines, "{name}:{}", value.trim());
     }
     let hash = hex(digest::digest(&digest::SHA256, body).as_ref());
-    format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{hash}")
+    format!("{method}\n{path}\n{query}\n{lines}\n{signed}\n{hash}")
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {
@@ -177,6 +182,14 @@ mod tests {
                 &[],
                 "",
                 "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+            ),
+            (
+                "get-slashes",
+                "GET",
+                "//example//",
+                &[],
+                "",
+                "9a624bd73a37c9a373b5312afbebe7a714a789de108f0bdfe846570885f57e84",
             ),
             (
                 "post-vanilla",

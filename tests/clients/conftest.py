@@ -3,6 +3,7 @@
 import openai
 import pytest
 
+import recordings
 from harness import GATEWAY_BINARY, SIM_BINARY, Gateway, Sim, row
 
 # Each becomes a model `faulty/NAME` that fails so, and a policy `auto/after-NAME` that asks it first.
@@ -100,6 +101,14 @@ def sim():
     sim = Sim()
     yield sim
     sim.stop()
+
+
+@pytest.fixture(scope="session")
+def player():
+    recordings.need()
+    player = recordings.Player()
+    yield player
+    player.stop()
 
 
 @pytest.fixture(scope="session")

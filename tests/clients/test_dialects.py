@@ -3,61 +3,30 @@
 What an SDK makes of a translated answer is compared with an independent reading of the recording.
 """
 
-import json
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import anthropic
 import openai
 import pytest
-import requests
 from google import genai
 from google.genai import types
 
-from harness import ROOT, Gateway
+from harness import Gateway
 from reading import READERS, Answer, arguments, read
+from recordings import configuration, index, load, name_of, need
 
-WIRE = Path(os.environ.get("POINTSMAN_WIRE", ROOT.parent / "shared" / "wire"))
-PLAYER = WIRE.parent / "tools" / "replay_upstream.py"
-ABSENT = not (PLAYER.exists() and (WIRE / "index.json").exists())
-EVERYTHING = ["tools", "parallel_tools", "json", "json_schema", "vision", "audio", "reasoning", "logprobs"]
-
-# How a recording's provider is configured: its kind, and what stands behind the player's address.
-KINDS = {
-    "openai.responses": ("openai", "/v1", {"dialect": "openai.responses"}),
-    "anthropic.messages": ("anthropic", "/v1", {}),
-    "gemini.generate": ("google", "/v1beta", {}),
-    "gemini.stream": ("google", "/v1beta", {}),
-    "bedrock.converse": ("bedrock", "", {"region": "us-east-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "x"}),
-    "cohere.chat": ("cohere", "/v2", {}),
-    "ollama.chat": ("ollama", "", {"dialect": "ollama.chat"}),
-    "mistral.chat": ("mistral", "/v1", {}),
-}
 SAMPLES = 8  # of each wire format, whole and streamed
 RICH = ["tool_call", "parallel_tool_calls", "reasoning", "refusal", "cache_read", "finish_length", "citations", "text"]
 
 
-def kind_of(exchange):
-    if exchange["api"] == "openai.chat":
-        known = {"openrouter", "groq", "deepseek", "mistral", "xai", "zai", "cerebras", "perplexity", "together", "writer"}
-        provider = exchange["provider"]
-        return (provider if provider in known else "openai-compatible"), "/v1", {"dialect": "openai.chat"}
-    return KINDS[exchange["api"]]
-
-
-def load():
+def sample():
     """A sample that has every feature of every wire format, the same one each time."""
     groups = {}
-    for entry in json.loads((WIRE / "index.json").read_text()):
+    for entry in index():
         complete = entry["status"] == 200 and "error" not in " ".join(entry["features"])
         if entry["id"] == "gemini-gemini.generate-2caec2c03a":
             continue  # enums as numbers, which Google's own client does not read
         if entry["api"] in READERS and complete and entry["fidelity"] != "response-only":
             groups.setdefault((entry["api"], entry["stream"]), []).append(entry)
-    sample = []
+    picked = []
     for _, entries in sorted(groups.items()):
         chosen, seen = [], set()
         for entry in entries:
@@ -67,46 +36,16 @@ def load():
                 seen |= new
         step = max(1, len(entries) // SAMPLES)
         chosen += [entry for entry in entries[::step] if entry not in chosen][: SAMPLES - len(chosen)]
-        sample += chosen
-    return [json.loads((WIRE / entry["file"]).read_text()) for entry in sample]
+        picked += chosen
+    return [load(entry) for entry in picked]
 
 
-EXCHANGES = [] if ABSENT else load()
+EXCHANGES = sample()
 
 
 def test_the_recordings_are_there():
-    if ABSENT:
-        message = f"no recorded traffic at {WIRE} (POINTSMAN_WIRE names another place)"
-        assert os.environ.get("CI") != "true", message
-        pytest.skip(message)
+    need()
     assert len(EXCHANGES) >= 80 and len({exchange["api"] for exchange in EXCHANGES}) >= 7
-
-
-@pytest.fixture(scope="module")
-def player():
-    process = subprocess.Popen(
-        [sys.executable, PLAYER, "--corpus", WIRE, "--port", "0"], stderr=subprocess.PIPE, text=True
-    )
-    line = process.stderr.readline()
-    yield re.search(r"http://\S+", line)[0]
-    process.kill()
-    process.wait()
-
-
-def name_of(exchange):
-    return "x-" + re.sub(r"[^a-z0-9]+", "-", exchange["id"].lower())
-
-
-def configuration(player, exchanges):
-    providers, models = {}, []
-    for exchange in exchanges:
-        kind, path, more = kind_of(exchange)
-        base = f"{player}/x/{exchange['id']}{path}"
-        key = {} if kind == "bedrock" else {"api_key": "unused"}
-        providers[name_of(exchange)] = {"kind": kind, "base_url": base} | key | more
-        row = {"context": 4_000_000, "max_output": 2_000_000, "can": EVERYTHING, "date": "2026-01-01"}
-        models.append({"provider": name_of(exchange), "models": {"m": row}})
-    return {"providers": providers, "models": models}
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
 import requests
+from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
+from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_openai import ChatOpenAI
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
@@ -92,3 +95,40 @@ def test_plain_http(gateway):
         f"{gateway.base}/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": EASY}]}, timeout=10
     )
     assert "391" in answer.json()["choices"][0]["message"]["content"]
+
+
+def claude(gateway, model="sim/large"):
+    return ChatAnthropic(base_url=gateway.url, api_key="unused", model=model, max_tokens=500, max_retries=0)
+
+
+def gemini(gateway, model="sim/large"):
+    return ChatGoogleGenerativeAI(base_url=gateway.url, google_api_key="unused", model=model, max_retries=0)
+
+
+@pytest.mark.parametrize("client", [claude, gemini])
+def test_langchains_other_clients_answer_and_stream(gateway, client):
+    answer = client(gateway).invoke(EASY)
+    assert "391" in answer.text and answer.usage_metadata["total_tokens"] > 0
+    chunks = list(client(gateway).stream(EASY))
+    assert "391" in "".join(chunk.text for chunk in chunks)
+    assert sum(chunk.usage_metadata["total_tokens"] for chunk in chunks if chunk.usage_metadata) > 0
+
+
+@pytest.mark.parametrize("client", [claude, gemini])
+def test_langchains_other_clients_call_tools(gateway, client):
+    model = client(gateway).bind_tools([get_weather])
+    messages = [HumanMessage("Compare the weather in Paris and Rome.")]
+    messages.append(model.invoke(messages))
+    calls = messages[-1].tool_calls
+    assert [call["args"]["city"] for call in calls] == ["Paris", "Rome"]
+    messages += [ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"]) for call in calls]
+    told = model.invoke(messages)
+    assert "Paris" in told.text and "18" in told.text
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("client", [claude, gemini])
+def test_langchains_other_clients_get_structured_answers(gateway, client, method):
+    model = client(gateway).with_structured_output(Person, method=method)
+    person = model.invoke("Extract the person: Anna is 34 years old and lives in Rome.")
+    assert isinstance(person, Person) and person.city == "Rome"

@@ -1,69 +1,36 @@
-"""Recorded traffic of many providers, played to a running gateway: what comes out is what was recorded.
-
-The recordings and the player lie outside of the repository: in `../shared`, or beside the folder that
-POINTSMAN_WIRE names. Without them these tests are skipped, but not where CI=true.
-"""
+"""Recorded traffic of many providers, played to a running gateway: what comes out is what was recorded."""
 
 import json
-import os
-import re
-import subprocess
-import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
-import requests
 
-from harness import ROOT, Gateway
-
-WIRE = Path(os.environ.get("POINTSMAN_WIRE", ROOT.parent / "shared" / "wire"))
-PLAYER = WIRE.parent / "tools" / "replay_upstream.py"
-ABSENT = not (PLAYER.exists() and (WIRE / "index.json").exists())
+from harness import Gateway
+from recordings import EVERYTHING, index, load, name_of, need
 
 # What the gateway adds to a request, and nothing else: it always asks for the usage of a stream.
 DOCUMENTED_EDITS = ("$.stream_options", "$.stream_options.include_usage")
-EVERYTHING = ["tools", "parallel_tools", "json", "json_schema", "vision", "audio", "reasoning", "logprobs"]
 
 
-def load():
+def by_provider():
     """The exchanges that have a request with a model, by provider."""
-    by_provider = defaultdict(list)
-    for entry in json.loads((WIRE / "index.json").read_text()):
+    found = defaultdict(list)
+    for entry in index():
         if entry["api"] == "openai.chat":
-            exchange = json.loads((WIRE / entry["file"]).read_text())
+            exchange = load(entry)
             body = exchange["request"] and exchange["request"]["body"]
             if isinstance(body, dict) and isinstance(body.get("model"), str) and body["model"]:
-                by_provider[exchange["provider"]].append(exchange)
-    return by_provider
+                found[exchange["provider"]].append(exchange)
+    return found
 
 
-EXCHANGES = {} if ABSENT else load()
+EXCHANGES = by_provider()
 
 
 def test_the_recordings_are_there():
-    if ABSENT:
-        message = f"no recorded traffic at {WIRE} (POINTSMAN_WIRE names another place), or no {PLAYER.name} beside it"
-        assert os.environ.get("CI") != "true", message
-        pytest.skip(message)
+    need()
     exchanges = [exchange for several in EXCHANGES.values() for exchange in several]
     assert len(exchanges) >= 150 and len(EXCHANGES) >= 15
-
-
-@pytest.fixture(scope="module")
-def player():
-    process = subprocess.Popen(
-        [sys.executable, PLAYER, "--corpus", WIRE, "--port", "0"], stderr=subprocess.PIPE, text=True
-    )
-    line = process.stderr.readline()
-    yield re.search(r"http://\S+", line)[0]
-    process.kill()
-    process.wait()
-
-
-def name_of(exchange):
-    """A provider for each exchange, so that none suffers from the errors of another."""
-    return "x-" + re.sub(r"[^a-z0-9]+", "-", exchange["id"].lower())
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +40,7 @@ def replaying(player, tmp_path_factory):
         for exchange in several:
             row = {"context": 4_000_000, "max_output": 2_000_000, "can": EVERYTHING, "date": "2026-01-01"}
             models.append({"provider": name_of(exchange), "models": {exchange["request"]["body"]["model"]: row}})
-            providers[name_of(exchange)] = {"kind": "openai-compatible", "base_url": f"{player}/x/{exchange['id']}"}
+            providers[name_of(exchange)] = {"kind": "openai-compatible", "base_url": f"{player.url}/x/{exchange['id']}"}
     gateway = Gateway(tmp_path_factory.mktemp("replay"), {"providers": providers, "models": models})
     yield gateway
     gateway.stop()
@@ -159,7 +126,7 @@ def compare(exchange, answer):
 
 @pytest.mark.parametrize("provider", sorted(EXCHANGES))
 def test_what_was_recorded_comes_through(replaying, player, provider):
-    requests.post(f"{player}/_/reset", timeout=10)
+    player.reset()
     wrong = {}
     for exchange in EXCHANGES[provider]:
         body = exchange["request"]["body"]
@@ -168,7 +135,7 @@ def test_what_was_recorded_comes_through(replaying, player, provider):
         problem = compare(exchange, answer)
         if problem:
             wrong[exchange["id"]] = problem
-    served = requests.get(f"{player}/_/requests", timeout=30).json()
+    served = player.requests()
     for record in served:
         edits = [edit for edit in record.get("diff", []) if edit[0] not in DOCUMENTED_EDITS]
         if edits:

@@ -25,8 +25,7 @@ fn facts(body: impl Into<Bytes>) -> Option<RequestFacts> {
     let request = Request::read(body.into()).ok()?;
     Some(RequestFacts::new(Inputs {
         id: RequestId::fresh(),
-        shape: request.shape().clone(),
-        body: request.object().body().clone(),
+        request: Arc::new(request.into()),
         path: "/v1/chat/completions".into(),
         headers: http::HeaderMap::new(),
         client_ip: None,

@@ -143,6 +143,25 @@ fn explain_tells_why_and_what_a_code_means() {
     let told =
         with_input(folder.path(), &["explain", "good.policy", "--request", "-", "--json"], request);
     assert_eq!(json(&told)["decision"]["outcome"], "plan", "{}", said(&told));
+    for (api, body) in [
+        ("responses", r#"{"model":"auto","input":"Hi"}"#),
+        (
+            "messages",
+            r#"{"model":"auto","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]}"#,
+        ),
+        ("completions", r#"{"model":"auto","prompt":"Hi"}"#),
+        ("embeddings", r#"{"model":"auto","input":"Hi"}"#),
+        ("gemini", r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#),
+    ] {
+        let arguments = ["explain", "good.policy", "--request", "-", "--json", "--api", api];
+        let told = with_input(folder.path(), &arguments, body);
+        assert!(json(&told)["decision"]["outcome"].is_string(), "{api}: {}", complained(&told));
+    }
+    let arguments = ["explain", "good.policy", "--request", "-", "--json", "--api", "gemini"];
+    let arguments = [&arguments[..], &["--model", "sim/small"]].concat();
+    let body = r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#;
+    let told = json(&with_input(folder.path(), &arguments, body));
+    assert_eq!(told["decision"]["reason"], "requested", "{told}");
     std::fs::write(
         folder.path().join("deny.policy"),
         "deny all when request.n >= 1 because \"closed\"\ndefault -> sim/small\n",

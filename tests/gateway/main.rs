@@ -4,6 +4,10 @@
 
 mod cache;
 mod cli;
+#[allow(dead_code, reason = "the wire tests need more of it")]
+#[path = "../wire/corpus.rs"]
+mod corpus;
+mod counting;
 mod dialects;
 mod faults;
 mod hangup;

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
-use crate::support::{COUNT, Door, Reply, Setup, body};
+use crate::support::{COUNT, Door, Reply, Setup, body, serve};
 
 /// A provider that keeps the bytes it is sent.
 struct Scribe {
@@ -41,15 +41,7 @@ impl Scribe {
             ([("content-type", kind)], body).into_response()
         };
         let router = Router::new().route("/v1/chat/completions", axum::routing::post(answer));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let limits =
-            pointsman::gateway::accept::AcceptLimits::from(&pointsman::config::Limits::default());
-        let (stop, stopped) = tokio::sync::watch::channel(pointsman::gateway::accept::Stop::Run);
-        tokio::spawn(async move {
-            pointsman::gateway::accept::serve(listener, router, limits, None, stopped).await;
-            drop(stop);
-        });
+        let address = serve(router).await;
         Scribe { address, seen }
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use pointsman::gateway::accept::{self, AcceptLimits, Stop};
 use pointsman::gateway::serve::{Options, Running, load};
 use pointsman::telemetry::Redactor;
 use reqwest::header::HeaderMap;
@@ -229,6 +230,19 @@ impl Door {
         let sent = self.client.post(format!("{}/_sim/reset", self.sim)).send().await.unwrap();
         assert_eq!(sent.status(), 204);
     }
+}
+
+/// A provider of the test's own; it ends with the test's runtime.
+pub async fn serve(router: axum::Router) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = AcceptLimits::from(&pointsman::config::Limits::default());
+    let (stop, stopped) = tokio::sync::watch::channel(Stop::Run);
+    tokio::spawn(async move {
+        accept::serve(listener, router, limits, None, stopped).await;
+        drop(stop);
+    });
+    address
 }
 
 /// Reads an answer to its end.

@@ -94,7 +94,7 @@ pub(super) fn finish_of(reason: &str) -> Finish {
 /// Cached tokens are not among the input; every count of them is there twice, under two names.
 fn usage(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, JsonError> {
     let (mut input, mut output) = (None, None);
-    let (mut read, mut written, mut for_an_hour) = (0, 0, 0);
+    let (mut read, mut written, mut for_an_hour) = (0, 0, 0_u64);
     scanner.object(|scanner, key| {
         match (key.raw, scanner.kind()?) {
             ("inputTokens", _) => input = scanner.count()?,
@@ -113,7 +113,7 @@ fn usage(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, JsonError> {
                         Ok::<(), JsonError>(())
                     })?;
                 }
-                for_an_hour += if hour { count } else { 0 };
+                for_an_hour = if hour { count.saturating_add(for_an_hour) } else { for_an_hour };
                 Ok::<(), JsonError>(())
             })?,
             _ => {}

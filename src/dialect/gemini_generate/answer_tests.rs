@@ -231,3 +231,37 @@ fn calls_without_ids_get_some_for_openais_clients() {
         told.contains("call_0123456789abcdef_0_0") && told.contains("call_0123456789abcdef_0_1")
     );
 }
+
+#[test]
+fn calls_without_ids_have_the_ids_that_their_client_was_told() {
+    let call = r#"{"functionCall":{"name":"f","args":{}},"thoughtSignature":"AA=="},{"functionCall":{"name":"g","args":{}}}"#;
+    let json = event(call, r#","finishReason":"STOP""#);
+    for dialect in [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::AnthropicMessages] {
+        let body = Bytes::from_static(br#"{"contents":[]}"#);
+        let request = crate::dialect::gemini_generate::Request::read(body, "m", true).unwrap();
+        let context = crate::dialect::passage::Context {
+            id: "req_0123456789abcdef0123456789abcdef".into(),
+            model: "m".into(),
+            created: 1,
+            request: std::sync::Arc::new(crate::dialect::Request::from(request)),
+        };
+        let passage = crate::dialect::Passage::of(dialect, &[Dialect::GeminiGenerate]).unwrap();
+        let mut machine = passage.stream(&Quirks::NONE, &context).unwrap();
+        let events = machine.push(Bytes::from(format!("data: {json}\n\n")));
+        let streamed = machine.answer().clone();
+        let whole = passage.read(Bytes::from(json.clone()), &Quirks::NONE, &context).unwrap();
+        for (answer, told) in [(&streamed, &events[0].raw), (&whole.0, &whole.1)] {
+            let told = String::from_utf8_lossy(told);
+            let ids: Vec<&str> = answer.choices[0]
+                .parts
+                .iter()
+                .filter_map(|part| match &part.body {
+                    Body::Call(call) => Some(&*call.id),
+                    _ => None,
+                })
+                .collect();
+            assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+            assert!(ids.iter().all(|id| !id.is_empty() && told.contains(id)), "{dialect}: {told}");
+        }
+    }
+}

@@ -162,8 +162,7 @@ fn call(w: &mut JsonOut<'_>, part: &Part<'_>, id: &str, index: Option<usize>) {
         None if call.free_form => &call.arguments,
         None => arguments(&call.arguments),
     };
-    let (kind, field) =
-        if call.free_form { ("custom", "input") } else { ("function", "arguments") };
+    let (kind, field) = argument_field(call);
     w.field_str("type", kind);
     w.field_object(kind, |w| {
         w.field_str("name", &call.name);
@@ -172,6 +171,11 @@ fn call(w: &mut JsonOut<'_>, part: &Part<'_>, id: &str, index: Option<usize>) {
     if let Some(signature) = &part.signature {
         signed(w, signature);
     }
+}
+
+/// Where a call's arguments are.
+fn argument_field(call: &ToolCall<'_>) -> (&'static str, &'static str) {
+    if call.free_form { ("custom", "input") } else { ("function", "arguments") }
 }
 
 /// Google's place for the signature of a call.
@@ -365,11 +369,7 @@ impl Writer for Chunks {
                 let Some(part) = part_of(choice, at) else { return };
                 match &part.body {
                     Body::Call(it) => self.choice(answer, out, choice, |w| {
-                        let (kind, field) = if it.free_form {
-                            ("custom", "input")
-                        } else {
-                            ("function", "arguments")
-                        };
+                        let (kind, field) = argument_field(it);
                         w.field_array("tool_calls", |w| {
                             w.object(|w| {
                                 w.field_int("index", number(choice, at) as u64);
@@ -390,10 +390,13 @@ impl Writer for Chunks {
                     Body::Thinking { .. } => self.choice(answer, out, choice, |w| {
                         w.field_array("reasoning_details", |w| detail(w, part, at, false));
                     }),
-                    Body::Call(_) => self.choice(answer, out, choice, |w| {
+                    Body::Call(it) => self.choice(answer, out, choice, |w| {
                         w.field_array("tool_calls", |w| {
                             w.object(|w| {
                                 w.field_int("index", number(choice, at) as u64);
+                                // OpenAI's SDK wants one in every piece.
+                                let (kind, field) = argument_field(it);
+                                w.field_object(kind, |w| w.field_str(field, ""));
                                 part.signature.iter().for_each(|signature| signed(w, signature));
                             });
                         });

@@ -357,11 +357,7 @@ impl<'a> Draft<'a> {
                 Message::new(Role::Tool, vec![part])
             }
             "assistant" => {
-                // The details say all that the plain thinking says, signed.
-                let mut parts = match (self.details.is_empty(), self.thinking) {
-                    (true, Some(text)) if !text.is_empty() => vec![Part::thinking(text)],
-                    _ => self.details,
-                };
+                let mut parts = thoughts(self.details, self.thinking.unwrap_or_default());
                 parts.append(&mut self.content);
                 parts.extend(self.refusal.map(|text| Part::new(Body::Refusal(text))));
                 parts.extend(self.sound);
@@ -371,6 +367,25 @@ impl<'a> Draft<'a> {
             _ => Message { role: Role::User, parts: self.content, name: self.name },
         }
     }
+}
+
+/// The details say all that the plain thinking says, signed; but those of our streams leave out the
+/// text that has gone before.
+fn thoughts<'a>(mut details: Vec<Part<'a>>, text: Text<'a>) -> Vec<Part<'a>> {
+    if text.is_empty() {
+        return details;
+    }
+    let signed = !details.is_empty();
+    let mut open = details.iter_mut().filter(
+        |part| matches!(&part.body, Body::Thinking { text, redacted: false } if text.is_empty()),
+    );
+    match (open.next(), open.next()) {
+        (Some(only), None) => only.push_text(&text),
+        (None, _) if signed => {}
+        // Whose text is which cannot be told, and thoughts of another text are refused.
+        _ => return vec![Part::thinking(text)],
+    }
+    details
 }
 
 fn content<'a>(scanner: &mut Scanner<'a>, parts: &mut Vec<Part<'a>>) -> Read<()> {

@@ -144,7 +144,7 @@ impl<'a> CallPiece<'a> {
 
     /// Whether this is more of `call`, rather than another one that shares its index, or has none.
     pub(super) fn continues(&self, call: &ToolCall<'_>) -> bool {
-        if !self.id.is_empty() && !call.id.is_empty() {
+        if !self.id.is_empty() && call.has_own_id() {
             return self.id == call.id;
         }
         if self.name.is_empty() || call.name.is_empty() {

@@ -118,3 +118,40 @@ fn what_cannot_be_said_is_refused() {
     let error = encode(&conversation, &Quirks::NONE).unwrap_err();
     assert_eq!(error.what, "the model's provider takes no image from another provider's store");
 }
+
+#[test]
+fn the_thoughts_of_a_stream_have_their_text_beside_them() {
+    let message = |details: Value| {
+        let body = json!({"model": "m", "messages": [{"role": "assistant", "content": "y",
+            "reasoning_content": "hm", "reasoning_details": details}]});
+        let request = read(&body);
+        let conversation = request.decode().unwrap();
+        let parts = conversation.messages.into_iter().next().unwrap().parts;
+        parts.into_iter().map(Part::into_owned).collect::<Vec<_>>()
+    };
+    let signature = Signature { dialect: Dialect::AnthropicMessages, value: "sig".into() };
+    let detail = |text: &str| {
+        json!({"type": "reasoning.text", "text": text,
+        "signature": signature.written(Dialect::OpenAiChat)})
+    };
+    let signed = Part::thinking("hm").signed(Some(signature.clone()));
+    assert_eq!(message(json!([detail("")])), [signed.clone(), Part::text("y")]);
+    assert_eq!(message(json!([detail("hm")])), [signed, Part::text("y")]);
+    // Nobody can tell which of them thought what.
+    let two = message(json!([detail(""), detail("")]));
+    assert_eq!(two, [Part::thinking("hm"), Part::text("y")]);
+}
+
+#[test]
+fn a_late_id_is_no_new_call() {
+    let piece = |id: &'static str| crate::dialect::openai_chat::pieces::CallPiece {
+        id: id.into(),
+        ..crate::dialect::openai_chat::pieces::CallPiece::default()
+    };
+    let mut call = crate::dialect::part::ToolCall { name: "f".into(), ..Default::default() };
+    call.identify("req_0123456789abcdef", 0, 2);
+    assert!(call.id.ends_with("0123456789abcdef_0_2") && call.id.len() <= 40, "{}", call.id);
+    assert!(piece("c1").continues(&call));
+    call.id = "c2".into();
+    assert!(!piece("c1").continues(&call) && piece("c2").continues(&call));
+}

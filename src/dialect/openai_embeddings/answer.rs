@@ -79,7 +79,8 @@ fn expect(found: usize, asked: Option<usize>) -> Result<(), UpstreamError> {
 /// Writes an answer of another dialect: these vectors, each a JSON array of numbers.
 ///
 /// # Errors
-/// When there are others than were asked for, or one of them is no list of numbers.
+/// When there are others than were asked for, or one of them is no list; of numbers, where they are
+/// to be packed.
 pub(in crate::dialect) fn write(
     vectors: &[&str],
     request: &Request,
@@ -87,6 +88,9 @@ pub(in crate::dialect) fn write(
     context: &Context,
 ) -> Result<Bytes, UpstreamError> {
     expect(vectors.len(), Some(request.shape().segments.len()))?;
+    if !vectors.iter().all(|vector| vector.starts_with('[')) {
+        return Err(no_list());
+    }
     let packed: Vec<String> = match request.base64() {
         true => vectors.iter().map(|vector| packed(vector)).collect::<Result<_, _>>()?,
         false => Vec::new(),
@@ -127,6 +131,10 @@ fn packed(vector: &str) -> Result<String, UpstreamError> {
     });
     match scanned {
         Ok(()) if !wrong => Ok(STANDARD.encode(bytes)),
-        _ => Err(UpstreamError::invalid("invalid_vector", "an embedding is no list of numbers")),
+        _ => Err(no_list()),
     }
+}
+
+fn no_list() -> UpstreamError {
+    UpstreamError::invalid("invalid_vector", "an embedding is no list of numbers")
 }

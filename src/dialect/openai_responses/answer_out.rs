@@ -250,9 +250,13 @@ impl Item {
                 });
             }
             (Kind::Thought, _) => {
+                // Thinking of which only the text is withheld keeps an empty one: so it comes back
+                // as what it is, and not as withheld altogether.
+                let keeps_empty = matches!(&part.body, Body::Thinking { text, redacted: false } if text.is_empty())
+                    && part.signature.is_some();
                 w.field_array("summary", |w| {
                     let texts = self.pieces.iter().map(|piece| piece.text(choice));
-                    texts.filter(|text| !text.is_empty()).for_each(|text| {
+                    texts.filter(|text| keeps_empty || !text.is_empty()).for_each(|text| {
                         w.object(|w| {
                             w.field_str("type", "summary_text");
                             w.field_str("text", text);

@@ -10,7 +10,7 @@ use crate::dialect::conversation::{
 };
 use crate::dialect::edits::{Encoded, Loss, LossKind, Param};
 use crate::dialect::json::{JsonError, Kind, Scanner};
-use crate::dialect::part::Body;
+use crate::dialect::part::{Body, Part};
 use crate::dialect::passage::Inexpressible;
 use crate::dialect::quirks::Quirks;
 use crate::dialect::write::{JsonOut, object};
@@ -260,6 +260,17 @@ impl<'c> Encoder<'c> {
         });
     }
 
+    /// Whether the model is likely to think. Others may refuse to be asked for what they thought.
+    fn thinks(&self) -> bool {
+        let it = self.conversation;
+        let thought = |part: &Part<'_>| matches!(part.body, Body::Thinking { .. });
+        let wanted =
+            !it.reasoning.is_off() && (!it.reasoning.is_unset() || it.reasoning.summary.is_some());
+        wanted
+            || is_thinker(&it.model)
+            || it.messages.iter().any(|message| message.parts.iter().any(thought))
+    }
+
     /// Log probabilities where they are wanted; encrypted thinking where nothing is stored, so that
     /// it can come back; and what the client asked for itself.
     fn include(&mut self, w: &mut JsonOut<'_>) {
@@ -269,7 +280,9 @@ impl<'c> Encoder<'c> {
         {
             includes.push(LOGPROBS);
         }
-        if !self.stores() && !self.quirks.unsupported.contains(&Param::Store) {
+        let can_say = !self.quirks.unsupported.contains(&Param::Store)
+            && !self.quirks.unsupported.contains(&Param::Reasoning);
+        if can_say && !self.stores() && self.thinks() {
             includes.push("reasoning.encrypted_content");
         }
         let asked = it.extras.iter().find(|(name, _)| self.is_own() && name == "include");
@@ -333,6 +346,22 @@ impl<'c> Encoder<'c> {
         w.field_str("type", if custom { "custom" } else { "function" });
         w.field_str("name", wanted);
     }
+}
+
+/// Whether a model thinks, by its name: OpenAI's o-series, GPT-5 and what follows it, and the open
+/// models. The chat versions of GPT-5 do not.
+fn is_thinker(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let number = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..end].parse::<u32>().ok()
+    };
+    let begins = |start: &str| name.strip_prefix(start);
+    begins("o").and_then(number).is_some()
+        || begins("gpt-oss").is_some()
+        || begins("codex").is_some()
+        || begins("gpt-").and_then(number).is_some_and(|number| number >= 5)
+            && !name.contains("-chat")
 }
 
 /// `own`: what is unsaid means what it means in this dialect.

@@ -209,3 +209,20 @@ fn nothing_said_is_an_empty_answer() {
     assert_eq!(events.len(), 3);
     assert_eq!(events[2]["response"]["output"], json!([]));
 }
+
+#[test]
+fn thinking_without_its_text_is_not_withheld_altogether() {
+    for redacted in [false, true] {
+        let part = Part::new(Body::Thinking { text: "".into(), redacted });
+        let part = part.signed(Some(signature("sig")));
+        let mut answer = Answer::default();
+        let mut sink = Sink::new(&mut answer);
+        sink.part(0, part.clone()).unwrap();
+        sink.part(0, Part::text("Hello")).unwrap();
+        let body: Value = serde_json::from_slice(&Responses.write(&answer, &context())).unwrap();
+        let next = json!({"model": "m", "input": body["output"]}).to_string();
+        let request = Request::read(Bytes::from(next)).unwrap();
+        let conversation = request.decode().unwrap();
+        assert_eq!(conversation.messages[0].parts[0].clone().into_owned(), part);
+    }
+}

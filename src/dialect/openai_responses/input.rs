@@ -126,7 +126,7 @@ fn reasoning<'a>(it: Item<'a>, json: &'a str, to: &mut Conversation<'a>) {
     let text: Text<'a> = joined_paragraphs(shown.iter().map(Part::main_text)).into();
     let made_up = it.id.strip_prefix("rs_").is_some_and(|rest| rest.starts_with(MADE_UP));
     let own = || Signature { dialect: Dialect::OpenAiResponses, value: json.into() };
-    let redacted = text.is_empty() && encrypted.is_some();
+    let redacted = shown.is_empty() && encrypted.is_some();
     let signature = match encrypted.map(|it| Signature::read(Dialect::OpenAiResponses, it)) {
         Some(foreign) if foreign.dialect != Dialect::OpenAiResponses => Some(foreign),
         None if made_up || it.id.is_empty() => None,

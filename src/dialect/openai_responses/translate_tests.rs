@@ -260,3 +260,32 @@ fn instructions_alone_are_input() {
     conversation.audio = Some("{}".into());
     assert!(Responses.encode(&conversation, &Quirks::NONE).is_err());
 }
+
+#[test]
+fn encrypted_thinking_is_asked_for_where_there_may_be_thinking() {
+    let includes = |body: Value| {
+        let request = openai_chat::Request::read(Bytes::from(body.to_string())).unwrap();
+        let encoded = Responses.encode(&request.decode().unwrap(), &Quirks::NONE).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        body["include"] == json!(["reasoning.encrypted_content"])
+    };
+    let plain =
+        |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "x"}]});
+    for model in
+        ["gpt-5", "gpt-5.1-codex", "gpt-6", "o1", "o3-mini", "o4-mini", "openai/gpt-oss-120b"]
+    {
+        assert!(includes(plain(model)), "{model}");
+    }
+    for model in ["gpt-4o", "gpt-4.1-mini", "gpt-3.5-turbo", "gpt-5-chat-latest", "omni", "m", ""] {
+        assert!(!includes(plain(model)), "{model}");
+    }
+    let with = |name: &str, value: Value| {
+        let mut body = plain("my-deployment");
+        body[name] = value;
+        body
+    };
+    assert!(includes(with("reasoning_effort", json!("low"))));
+    assert!(!includes(with("reasoning_effort", json!("none"))));
+    let said = json!([{"role": "assistant", "content": "y", "reasoning_content": "hm"}, {"role": "user", "content": "x"}]);
+    assert!(includes(with("messages", said)));
+}

@@ -56,6 +56,7 @@ pub const PROVIDERS: &[Entry] = &[
         base_url_env: Some("OPENAI_BASE_URL"),
         key_env: &["OPENAI_API_KEY"],
         speaks: ALL_OF_OPENAI,
+        passes: &["openai-beta"],
         // Reasoning models refuse the old name.
         quirks: Quirks { max_output_field: MaxOutputField::Completion, ..Quirks::NONE },
         ..CLOUD
