@@ -16,7 +16,7 @@ client = Anthropic(
 )
 
 question = {"role": "user", "content": "What is 17 * 23?"}
-print(client.messages.count_tokens(model="auto", messages=[question]).input_tokens, "tokens, estimated before anything is sent")
+print(client.messages.count_tokens(model="auto", messages=[question]).input_tokens, "tokens, counted before it is sent")
 
 # The raw response has the headers, which say who answered.
 response = client.messages.with_raw_response.create(model="auto", max_tokens=200, messages=[question])

@@ -28,7 +28,7 @@ use crate::policy::{codes, syntax};
 pub struct Args {
     /// A code of the language, or a policy file.
     what: String,
-    /// A file with the body of a chat completion; `-` is standard input.
+    /// A file with the body of a request; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
     /// The API that the request is for.

@@ -75,7 +75,7 @@ fn reason(choice: &Choice) -> &'static str {
 /// The members of usage: thinking is a part of the output, all else excludes each other.
 pub(super) fn usage(w: &mut JsonOut<'_>, answer: &Answer) {
     let it: &Usage = &answer.usage;
-    w.field_int("input_tokens", it.input.0 + it.audio_in.0);
+    w.field_int("input_tokens", (it.input + it.audio_in + it.image_in).0);
     w.field_int("cache_creation_input_tokens", it.cache_write.0 + it.cache_write_1h.0);
     w.field_int("cache_read_input_tokens", it.cache_read.0);
     w.field_object("cache_creation", |w| {
