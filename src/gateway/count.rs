@@ -16,6 +16,7 @@ use super::state::Gateway;
 use crate::dialect::Dialect;
 use crate::dispatch;
 use crate::ids::RequestId;
+use crate::policy::plan::Decision;
 
 /// Answers `count_tokens` and its like.
 pub async fn tokens(gateway: Arc<Gateway>, mut ingress: Ingress, body: Body) -> Response {
@@ -25,6 +26,9 @@ pub async fn tokens(gateway: Arc<Gateway>, mut ingress: Ingress, body: Body) -> 
         Ok(decisive) => decisive,
         Err(error) => return error.in_dialect(dialect),
     };
+    if let (Decision::UnknownModel, Err(error)) = (&decisive.decided.decision, decisive.plan()) {
+        return error.in_dialect(dialect);
+    }
     if let Some(counted) = asked(&decisive).await {
         return json_answer(counted);
     }

@@ -25,8 +25,10 @@ EVERYTHING = ["tools", "parallel_tools", "json", "json_schema", "vision", "audio
 KINDS = {
     "openai.responses": ("openai", "/v1", {"dialect": "openai.responses"}),
     "anthropic.messages": ("anthropic", "/v1", {}),
+    "anthropic.count_tokens": ("anthropic", "/v1", {}),
     "gemini.generate": ("google", "/v1beta", {}),
     "gemini.stream": ("google", "/v1beta", {}),
+    "gemini.count_tokens": ("google", "/v1beta", {}),
     "gemini.embed": ("google", "/v1beta", {}),
     "bedrock.converse": ("bedrock", "", {"region": "us-east-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "x"}),
     "cohere.chat": ("cohere", "/v2", {}),

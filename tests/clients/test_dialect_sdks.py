@@ -49,6 +49,12 @@ def gemini(gateway):
     return genai.Client(api_key="unused", http_options=types.HttpOptions(base_url=gateway.url))
 
 
+@pytest.fixture
+def counting(player, start):
+    recorded = exchange("anthropic-anthropic.count_tokens-03b7c9bc6c"), exchange("gemini-gemini.count_tokens-65e30c85b4")
+    return start(configuration(player, recorded)), recorded
+
+
 # ---- Responses -----------------------------------------------------------------------------------------------------
 
 
@@ -92,6 +98,18 @@ def test_messages_are_counted_without_asking_anybody(claude, sim):
     assert sim.stats("large")["requests"] == before
     with pytest.raises(anthropic.NotFoundError):
         claude.messages.count_tokens(model="sim/larg", messages=[{"role": "user", "content": EASY}])
+
+
+def test_the_providers_own_count_is_told(counting):
+    """Where the provider speaks the client's dialect, it is asked: nobody knows better."""
+    gateway, recorded = counting
+    messages, contents = recorded
+    claude = anthropic.Anthropic(base_url=gateway.url, api_key="unused", max_retries=0)
+    counted = claude.messages.count_tokens(model=f"{name_of(messages)}/m", messages=[{"role": "user", "content": EASY}])
+    assert counted.input_tokens == messages["response"]["body"]["input_tokens"]
+    gemini = genai.Client(api_key="unused", http_options=types.HttpOptions(base_url=gateway.url))
+    counted = gemini.models.count_tokens(model=f"{name_of(contents)}/m", contents=EASY)
+    assert counted.total_tokens == contents["response"]["body"]["totalTokens"]
 
 
 def test_messages_are_parsed(claude):
