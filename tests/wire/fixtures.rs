@@ -89,7 +89,6 @@ fn the_same_is_read_in_every_dialect_and_told_to_every_client() {
             status: 200,
             headers: HeaderMap::new(),
             body,
-            features: Vec::new(),
         };
         harness::check_clients(&exchange, &answer, dialect);
         if !matches!(exchange.body, Body::Json(_)) {
