@@ -1,4 +1,4 @@
-//! Signed thinking that clients of another dialect have no place for.
+//! Thinking that clients of another dialect have no place for.
 //!
 //! Thinking models want their thoughts back with the results of the tools they called, and some
 //! refuse to go on without. A client that speaks the model's own dialect brings them along; others
@@ -47,13 +47,14 @@ fn size(part: &Part<'_>) -> usize {
 }
 
 impl Thoughts {
-    /// Keeps what an answer thought before its calls, as far as it is signed.
+    /// Keeps what an answer thought before its calls: some providers want it back signed, some as it
+    /// was.
     pub fn keep(&self, tenant: &TenantId, answer: &Answer) {
         let Some(choice) = answer.primary() else { return };
         let mut before: Vec<Part<'static>> = Vec::new();
         for part in &choice.parts {
             match &part.body {
-                Body::Thinking { .. } if part.signature.is_some() => before.push(part.clone()),
+                Body::Thinking { .. } => before.push(part.clone()),
                 Body::Call(call)
                     if !call.id.is_empty() && (!before.is_empty() || part.signature.is_some()) =>
                 {

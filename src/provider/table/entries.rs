@@ -69,7 +69,13 @@ pub const PROVIDERS: &[Entry] = &[
         key_env: &["DEEPSEEK_API_KEY"],
         // Responses: recorded.
         speaks: CHAT_RESPONSES,
-        quirks: Quirks { no_developer_role: true, unsupported: &[Param::N], ..LEGACY },
+        quirks: Quirks {
+            no_developer_role: true,
+            // Calls without their thinking are refused.
+            thinking_goes_back: true,
+            unsupported: &[Param::N],
+            ..LEGACY
+        },
         ..CLOUD
     },
     Entry {
@@ -152,7 +158,12 @@ pub const PROVIDERS: &[Entry] = &[
         base_url: Some("https://api.moonshot.ai/v1"),
         base_url_env: Some("MOONSHOT_BASE_URL"),
         key_env: &["MOONSHOT_API_KEY"],
-        quirks: Quirks { no_developer_role: true, max_temperature: Some(100), ..LEGACY },
+        quirks: Quirks {
+            no_developer_role: true,
+            thinking_goes_back: true,
+            max_temperature: Some(100),
+            ..LEGACY
+        },
         ..CLOUD
     },
     Entry {
@@ -163,7 +174,12 @@ pub const PROVIDERS: &[Entry] = &[
         key_env: &["ZAI_API_KEY", "ZHIPUAI_API_KEY"],
         // docs.bigmodel.cn/api-reference: the embedding models
         speaks: CHAT_EMBED,
-        quirks: Quirks { no_developer_role: true, max_temperature: Some(100), ..LEGACY },
+        quirks: Quirks {
+            no_developer_role: true,
+            thinking_goes_back: true,
+            max_temperature: Some(100),
+            ..LEGACY
+        },
         ..CLOUD
     },
     Entry {
@@ -224,6 +240,7 @@ pub const PROVIDERS: &[Entry] = &[
         key_env: &["OPENROUTER_API_KEY"],
         // openrouter.ai/docs/api-reference: responses, embeddings, completions
         speaks: ALL_OF_OPENAI,
+        quirks: Quirks { cache_marks: true, ..Quirks::NONE },
         ..CLOUD
     },
     Entry {
