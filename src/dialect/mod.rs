@@ -109,3 +109,6 @@ impl std::fmt::Display for Dialect {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod property_tests;
