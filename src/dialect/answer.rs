@@ -157,6 +157,17 @@ impl Answer {
         self.choices.get(at)
     }
 
+    /// Gives the calls ids that have none, see [`ToolCall::ensure_id`].
+    pub fn name_calls(&mut self, request: &str) {
+        for choice in &mut self.choices {
+            for (at, part) in choice.parts.iter_mut().enumerate() {
+                if let Body::Call(call) = &mut part.body {
+                    call.ensure_id(request, choice.index, at);
+                }
+            }
+        }
+    }
+
     /// Whether nothing at all was said, thought, called or refused.
     pub fn is_empty(&self) -> bool {
         self.choices.iter().all(|choice| choice.parts.iter().all(Part::is_blank))

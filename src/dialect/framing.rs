@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::aws_frames::{self, FrameError};
 use super::sse::{Framer, MAX_EVENT, TooLong};
@@ -121,7 +121,7 @@ impl Framing {
 #[derive(Debug)]
 pub struct Scanned {
     cut: Cut,
-    carry: Vec<u8>,
+    carry: BytesMut,
     /// How far the carried bytes were looked at.
     looked: usize,
     ready: VecDeque<Frame>,
@@ -147,7 +147,7 @@ struct Items {
 
 impl Scanned {
     fn new(cut: Cut) -> Scanned {
-        Scanned { cut, carry: Vec::new(), looked: 0, ready: VecDeque::new(), failed: false }
+        Scanned { cut, carry: BytesMut::new(), looked: 0, ready: VecDeque::new(), failed: false }
     }
 
     fn push(&mut self, chunk: &Bytes) -> Result<(), FramingError> {
@@ -181,7 +181,7 @@ impl Scanned {
                     return Ok(false);
                 };
                 let end = self.looked + end;
-                let raw = split(&mut self.carry, end + 1);
+                let raw = self.carry.split_to(end + 1).freeze();
                 plain(raw, 0, end)
             }
             Cut::Array(items) => {
@@ -189,7 +189,7 @@ impl Scanned {
                     self.looked = self.carry.len();
                     return Ok(false);
                 };
-                let raw = split(&mut self.carry, end);
+                let raw = self.carry.split_to(end).freeze();
                 *items = Items { depth: 1, ..Items::default() };
                 plain(raw, start, end)
             }
@@ -198,7 +198,7 @@ impl Scanned {
                 if self.carry.len() < length {
                     return Ok(false);
                 }
-                let raw = split(&mut self.carry, length);
+                let raw = self.carry.split_to(length).freeze();
                 let message = aws_frames::read(&raw)?;
                 Frame {
                     data: raw.slice(message.payload.clone()),
@@ -218,7 +218,7 @@ impl Scanned {
         // What is left of an array is its closing bracket, of frames a broken one.
         let is_event = matches!(self.cut, Cut::Lines) && !rest.trim_ascii().is_empty();
         if is_event && !self.failed {
-            let raw = Bytes::from(rest);
+            let raw = rest.freeze();
             self.ready.push_back(Frame {
                 data: raw.clone(),
                 raw,
@@ -228,11 +228,6 @@ impl Scanned {
         }
         self.ready.pop_front()
     }
-}
-
-fn split(carry: &mut Vec<u8>, at: usize) -> Bytes {
-    let rest = carry.split_off(at);
-    Bytes::from(std::mem::replace(carry, rest))
 }
 
 impl Items {

@@ -161,6 +161,29 @@ pub struct ToolResult<'a> {
     pub free_form: bool,
 }
 
+/// How the ids of calls begin that we made up.
+const MADE_UP: &str = "call_made_";
+
+impl ToolCall<'_> {
+    /// Gives it an id where its provider gives none: clients send it back with the result. It is made
+    /// of the request's id and the call's place, and of the characters and the length that every
+    /// dialect takes.
+    pub fn ensure_id(&mut self, request: &str, choice: u32, at: usize) {
+        if !self.id.is_empty() {
+            return;
+        }
+        let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
+        let request: String = request.chars().map(plain).collect();
+        let tail = &request[request.len().saturating_sub(16)..];
+        self.id = Cow::Owned(format!("{MADE_UP}{tail}_{choice}_{at}"));
+    }
+
+    /// Whether its id is one that we made up.
+    pub fn has_made_up_id(&self) -> bool {
+        self.id.starts_with(MADE_UP)
+    }
+}
+
 impl<'a> ToolResult<'a> {
     /// Its texts, one behind the other.
     pub fn text(&self) -> Text<'_> {

@@ -190,7 +190,7 @@ impl Passage {
             return Some(Passage { client, provider: client });
         }
         let fits = |dialect: &Dialect| match client.converses() {
-            true => provider_side(*dialect).is_some(),
+            true => provider_side(*dialect).is_some_and(|side| side.carries_conversations()),
             false => embedding_side(*dialect).is_some(),
         };
         let fit = spoken.iter().copied().find(fits)?;
@@ -255,13 +255,16 @@ impl Passage {
         if let Some(side) = embedding_side(self.provider) {
             return side.read(body, embeddings(&context.request)?, quirks, context);
         }
-        let answer = self.side()?.read(&body, quirks)?;
+        let mut answer = self.side()?.read(&body, quirks)?;
         if let Some(error) = &answer.error {
             return Err(error.clone());
         }
         let body = match self.is_direct() {
             true => body,
-            false => Bytes::from(client_side(self.client).write(&answer, context)),
+            false => {
+                answer.name_calls(&context.id);
+                Bytes::from(client_side(self.client).write(&answer, context))
+            }
         };
         Ok((answer, body))
     }
@@ -274,7 +277,10 @@ impl Passage {
         let stream = self.side()?.stream(quirks);
         Ok(match self.is_direct() {
             true => stream,
-            false => stream.translated(client_side(self.client).writer(context)),
+            false => {
+                let writer = client_side(self.client).writer(context);
+                stream.translated(writer).naming(&context.id)
+            }
         })
     }
 }

@@ -106,6 +106,8 @@ impl From<TooMany> for UpstreamError {
 pub struct Sink<'s> {
     answer: &'s mut Answer,
     writer: Option<(&'s mut (dyn Writer + 'static), &'s mut Vec<u8>)>,
+    /// The request's id, of which the ids of calls are made that have none.
+    request: Option<&'s str>,
     /// What has come in so far.
     pub seen: Seen,
 }
@@ -113,7 +115,7 @@ pub struct Sink<'s> {
 impl<'s> Sink<'s> {
     /// Adds to the answer, and tells nobody.
     pub fn new(answer: &'s mut Answer) -> Sink<'s> {
-        Sink { answer, writer: None, seen: Seen::default() }
+        Sink { answer, writer: None, request: None, seen: Seen::default() }
     }
 
     /// Adds to the answer, and writes it at once.
@@ -122,7 +124,14 @@ impl<'s> Sink<'s> {
         writer: &'s mut (dyn Writer + 'static),
         out: &'s mut Vec<u8>,
     ) -> Sink<'s> {
-        Sink { answer, writer: Some((writer, out)), seen: Seen::default() }
+        Sink { answer, writer: Some((writer, out)), request: None, seen: Seen::default() }
+    }
+
+    /// The same, giving ids to calls that have none, see
+    /// [`ToolCall::ensure_id`](super::part::ToolCall::ensure_id).
+    pub fn naming(mut self, request: Option<&'s str>) -> Sink<'s> {
+        self.request = request;
+        self
     }
 
     /// What there is so far.
@@ -177,15 +186,19 @@ impl<'s> Sink<'s> {
     ///
     /// # Errors
     /// When there are too many.
-    pub fn part(&mut self, index: u32, part: Part<'static>) -> Result<usize, TooMany> {
+    pub fn part(&mut self, index: u32, mut part: Part<'static>) -> Result<usize, TooMany> {
         let has_text = !part.main_text().is_empty();
         self.see(&part.body, has_text);
+        let request = self.request;
         let parts = &mut self.choice(index)?.parts;
-        if parts.len() == MAX_ITEMS {
+        let at = parts.len();
+        if at == MAX_ITEMS {
             return Err(TooMany);
         }
+        if let (Some(request), Body::Call(call)) = (request, &mut part.body) {
+            call.ensure_id(request, index, at);
+        }
         parts.push(part);
-        let at = parts.len() - 1;
         self.tell(Delta::Part { choice: index, at });
         Ok(at)
     }

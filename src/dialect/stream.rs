@@ -78,6 +78,8 @@ pub struct Stream {
     decoder: Box<dyn Decoder>,
     answer: Answer,
     writer: Option<Box<dyn Writer>>,
+    /// The request's id, of which the ids of calls are made that have none.
+    request: Option<String>,
     done: bool,
     error: Option<UpstreamError>,
 }
@@ -90,6 +92,7 @@ impl Stream {
             decoder,
             answer: Answer::default(),
             writer: None,
+            request: None,
             done: false,
             error: None,
         }
@@ -98,6 +101,12 @@ impl Stream {
     /// The same, translated for a client.
     pub fn translated(mut self, writer: Box<dyn Writer>) -> Stream {
         self.writer = Some(writer);
+        self
+    }
+
+    /// The same, giving ids to calls that have none, so that their results can name them.
+    pub fn naming(mut self, request: &str) -> Stream {
+        self.request = Some(request.to_owned());
         self
     }
 
@@ -197,6 +206,7 @@ impl Stream {
             Some(writer) => Sink::writing(&mut self.answer, &mut **writer, out),
             None => Sink::new(&mut self.answer),
         };
+        sink = sink.naming(self.request.as_deref());
         let mark = self.decoder.event(name, text, &mut sink);
         let seen = sink.seen;
         match (mark, self.answer.error.clone().filter(|_| !before)) {
