@@ -157,12 +157,12 @@ impl Answer {
         self.choices.get(at)
     }
 
-    /// Gives all calls an id, made of the request's where their provider gave none.
-    pub fn identify_calls(&mut self, request: &str) {
+    /// Gives the calls ids that have none, see [`ToolCall::ensure_id`].
+    pub fn name_calls(&mut self, request: &str) {
         for choice in &mut self.choices {
             for (at, part) in choice.parts.iter_mut().enumerate() {
                 if let Body::Call(call) = &mut part.body {
-                    call.identify(request, choice.index, at);
+                    call.ensure_id(request, choice.index, at);
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! one dialect the client's bytes are spliced instead.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::Dialect;
 use super::edits::{Change, Edits, Param, ParamValue, PromptEdit};
@@ -32,6 +33,9 @@ pub struct Conversation<'a> {
     pub format: Format<'a>,
     /// How it is sampled.
     pub sampling: Sampling<'a>,
+    /// The longest answer that the model writes, where it is known: for dialects that want a limit
+    /// where nobody set one.
+    pub longest: Option<Tokens>,
     /// How much is to be thought.
     pub reasoning: Reasoning<'a>,
     /// Which class of service: `auto`, `default`, `flex`, `priority`, `standard_only` …
@@ -271,6 +275,7 @@ impl<'a> Conversation<'a> {
             parallel_tools: None,
             format: Format::Text,
             sampling: Sampling::default(),
+            longest: None,
             reasoning: Reasoning::default(),
             service_tier: None,
             user: None,
@@ -294,6 +299,7 @@ impl<'a> Conversation<'a> {
         if edits.logprobs {
             self.sampling.logprobs = Some(true);
         }
+        self.longest = edits.longest;
         for (param, change) in &edits.params {
             self.change(*param, change);
         }
@@ -420,16 +426,15 @@ impl<'a> Conversation<'a> {
         })
     }
 
-    /// The name of the tool that the call with this id was of: results name calls, and some
-    /// dialects want the tool.
-    pub fn tool_of_call(&self, id: &str) -> Option<&str> {
-        let parts = self.messages.iter().rev().flat_map(|message| &message.parts);
-        parts
-            .filter_map(|part| match &part.body {
-                Body::Call(call) if call.id == id => Some(&*call.name),
-                _ => None,
-            })
-            .next()
+    /// The names of the tools that calls are of, by the calls' ids: results name calls, and some
+    /// dialects want the tool. Of an id that occurs twice the last one counts.
+    pub fn tools_of_calls(&self) -> HashMap<&str, &str> {
+        let parts = self.messages.iter().flat_map(|message| &message.parts);
+        let calls = parts.filter_map(|part| match &part.body {
+            Body::Call(call) => Some((&*call.id, &*call.name)),
+            _ => None,
+        });
+        calls.collect()
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::units::Tokens;
+
 /// Changes to one request. The default changes nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Edits {
@@ -16,6 +18,8 @@ pub struct Edits {
     pub include_usage: bool,
     /// Ask for the log probabilities of the answer's tokens.
     pub logprobs: bool,
+    /// The longest answer that the model writes, where it is known. It is no limit by itself.
+    pub longest: Option<Tokens>,
     /// Parameter changes, in this order.
     pub params: Vec<(Param, Change)>,
     /// Changes to the system prompt, in this order.

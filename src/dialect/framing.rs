@@ -181,7 +181,7 @@ impl Scanned {
                     return Ok(false);
                 };
                 let end = self.looked + end;
-                let raw = split(&mut self.carry, end + 1);
+                let raw = self.carry.split_to(end + 1).freeze();
                 plain(raw, 0, end)
             }
             Cut::Array(items) => {
@@ -189,7 +189,7 @@ impl Scanned {
                     self.looked = self.carry.len();
                     return Ok(false);
                 };
-                let raw = split(&mut self.carry, end);
+                let raw = self.carry.split_to(end).freeze();
                 *items = Items { depth: 1, ..Items::default() };
                 plain(raw, start, end)
             }
@@ -198,7 +198,7 @@ impl Scanned {
                 if self.carry.len() < length {
                     return Ok(false);
                 }
-                let raw = split(&mut self.carry, length);
+                let raw = self.carry.split_to(length).freeze();
                 let message = aws_frames::read(&raw)?;
                 let event = raw.slice(message.event);
                 let (event, data) = match message.error {
@@ -228,10 +228,6 @@ impl Scanned {
         }
         self.ready.pop_front()
     }
-}
-
-fn split(carry: &mut BytesMut, at: usize) -> Bytes {
-    carry.split_to(at).freeze()
 }
 
 /// The name of an event that ends a stream in failure, whatever the dialect.

@@ -383,6 +383,19 @@ impl<'a> Scanner<'a> {
         }))
     }
 
+    /// The whole number that comes next, of either sign; a fraction is cut off.
+    ///
+    /// # Errors
+    /// Broken JSON.
+    pub fn int(&mut self) -> Result<Option<i64>> {
+        if self.kind()? != Kind::Number {
+            return Ok(None);
+        }
+        let digits = self.number()?;
+        // As in `count`, the cast saturates.
+        Ok(digits.parse().ok().or_else(|| digits.parse::<f64>().ok().map(|value| value as i64)))
+    }
+
     /// The boolean that comes next, or nothing when it is something else (which is left).
     ///
     /// # Errors

@@ -14,6 +14,9 @@ use super::write::JsonOut;
 /// The schema of a function that takes nothing.
 pub const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
+/// How many losses of one request are told apart: a client may send any number of fields.
+const MOST: usize = 100;
+
 /// The losses of one request, and whether it can be sent at all.
 #[derive(Debug, Default)]
 pub struct Losses {
@@ -22,17 +25,34 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Notes what became of something, once.
+    /// Notes what became of something, once. What goes beyond [`MOST`] is told as one more loss.
     pub fn note(
         &mut self,
         param: impl Into<Cow<'static, str>>,
         how: LossKind,
         note: impl Into<String>,
     ) {
-        let loss = Loss { param: param.into(), how, note: note.into() };
+        let mut loss = Loss { param: param.into(), how, note: note.into() };
+        if self.noted.len() >= MOST && !self.noted.contains(&loss) {
+            // It may be a real loss, so it is told as one.
+            let note = "there is more than is listed".to_owned();
+            loss = Loss { param: "more".into(), how: LossKind::Dropped, note };
+        }
         if !self.noted.contains(&loss) {
             self.noted.push(loss);
         }
+    }
+
+    /// Notes that something is left out, where it is given.
+    pub fn dropped(&mut self, param: impl Into<Cow<'static, str>>, given: bool, note: &str) {
+        if given {
+            self.note(param, LossKind::Dropped, note);
+        }
+    }
+
+    /// What was noted.
+    pub fn into_vec(self) -> Vec<Loss> {
+        self.noted
     }
 
     /// Notes those that are given as left out, because there is no such thing there.
@@ -59,13 +79,18 @@ impl Losses {
         });
     }
 
+    /// Whether a parameter goes on that is given or not; notes the loss where the provider does not
+    /// take it.
+    pub fn takes(&mut self, quirks: &Quirks, param: Param, given: bool) -> bool {
+        let refused = quirks.unsupported.contains(&param);
+        self.dropped(param.name(), given && refused, "it is not supported there");
+        given && !refused
+    }
+
     /// A parameter's value, unless the provider does not take it.
     pub fn taken<T>(&mut self, quirks: &Quirks, param: Param, value: Option<T>) -> Option<T> {
-        if value.is_some() && quirks.unsupported.contains(&param) {
-            self.note(param.name(), LossKind::Dropped, "it is not supported there");
-            return None;
-        }
-        value
+        let taken = self.takes(quirks, param, value.is_some());
+        value.filter(|_| taken)
     }
 
     /// The same for a number, brought into the range that is allowed there.

@@ -112,3 +112,5 @@ impl std::fmt::Display for Dialect {
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod property_tests;

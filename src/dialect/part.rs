@@ -146,25 +146,6 @@ pub struct ToolCall<'a> {
     pub free_form: bool,
 }
 
-/// How the ids begin that the gateway makes up.
-const MADE_UP: &str = "call_pm_";
-
-impl ToolCall<'_> {
-    /// Makes up an id where the provider gave none: clients send it back with the result. It is
-    /// made of the request's id and the call's place, and short enough for OpenAI itself.
-    pub fn identify(&mut self, request: &str, choice: u32, at: usize) {
-        if self.id.is_empty() {
-            let tail = request.get(request.len().saturating_sub(16)..).unwrap_or(request);
-            self.id = format!("{MADE_UP}{tail}_{choice}_{at}").into();
-        }
-    }
-
-    /// Whether its provider named it.
-    pub fn has_own_id(&self) -> bool {
-        !self.id.is_empty() && !self.id.starts_with(MADE_UP)
-    }
-}
-
 /// What a tool call came to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolResult<'a> {
@@ -178,6 +159,29 @@ pub struct ToolResult<'a> {
     pub error: bool,
     /// The result of a free-form tool.
     pub free_form: bool,
+}
+
+/// How the ids of calls begin that we made up.
+const MADE_UP: &str = "call_made_";
+
+impl ToolCall<'_> {
+    /// Gives it an id where its provider gives none: clients send it back with the result. It is made
+    /// of the request's id and the call's place, and of the characters and the length that every
+    /// dialect takes.
+    pub fn ensure_id(&mut self, request: &str, choice: u32, at: usize) {
+        if !self.id.is_empty() {
+            return;
+        }
+        let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
+        let request: String = request.chars().map(plain).collect();
+        let tail = &request[request.len().saturating_sub(16)..];
+        self.id = Cow::Owned(format!("{MADE_UP}{tail}_{choice}_{at}"));
+    }
+
+    /// Whether its id is one that we made up.
+    pub fn has_made_up_id(&self) -> bool {
+        self.id.starts_with(MADE_UP)
+    }
 }
 
 impl<'a> ToolResult<'a> {

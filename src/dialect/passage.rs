@@ -259,11 +259,13 @@ impl Passage {
         if let Some(error) = &answer.error {
             return Err(error.clone());
         }
-        if self.is_direct() {
-            return Ok((answer, body));
-        }
-        answer.identify_calls(&context.id);
-        let body = Bytes::from(client_side(self.client).write(&answer, context));
+        let body = match self.is_direct() {
+            true => body,
+            false => {
+                answer.name_calls(&context.id);
+                Bytes::from(client_side(self.client).write(&answer, context))
+            }
+        };
         Ok((answer, body))
     }
 
@@ -277,7 +279,7 @@ impl Passage {
             true => stream,
             false => {
                 let writer = client_side(self.client).writer(context);
-                stream.translated(writer).for_request(&context.id)
+                stream.translated(writer).naming(&context.id)
             }
         })
     }

@@ -106,6 +106,7 @@ impl From<TooMany> for UpstreamError {
 pub struct Sink<'s> {
     answer: &'s mut Answer,
     writer: Option<(&'s mut (dyn Writer + 'static), &'s mut Vec<u8>)>,
+    /// The request's id, of which the ids of calls are made that have none.
     request: Option<&'s str>,
     /// What has come in so far.
     pub seen: Seen,
@@ -126,9 +127,11 @@ impl<'s> Sink<'s> {
         Sink { answer, writer: Some((writer, out)), request: None, seen: Seen::default() }
     }
 
-    /// Gives calls that have no id one that is made of this request's.
-    pub fn for_request(self, request: Option<&'s str>) -> Sink<'s> {
-        Sink { request, ..self }
+    /// The same, giving ids to calls that have none, see
+    /// [`ToolCall::ensure_id`](super::part::ToolCall::ensure_id).
+    pub fn naming(mut self, request: Option<&'s str>) -> Sink<'s> {
+        self.request = request;
+        self
     }
 
     /// What there is so far.
@@ -188,14 +191,14 @@ impl<'s> Sink<'s> {
         self.see(&part.body, has_text);
         let request = self.request;
         let parts = &mut self.choice(index)?.parts;
-        if parts.len() == MAX_ITEMS {
+        let at = parts.len();
+        if at == MAX_ITEMS {
             return Err(TooMany);
         }
-        if let (Body::Call(call), Some(request)) = (&mut part.body, request) {
-            call.identify(request, index, parts.len());
+        if let (Some(request), Body::Call(call)) = (request, &mut part.body) {
+            call.ensure_id(request, index, at);
         }
         parts.push(part);
-        let at = parts.len() - 1;
         self.tell(Delta::Part { choice: index, at });
         Ok(at)
     }

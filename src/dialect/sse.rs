@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::framing::Frame;
 
-/// The most bytes one event may have.
-pub const MAX_EVENT: usize = 1 << 20;
+/// The most bytes one event may have: images come in one, and the last event of some dialects says
+/// the whole answer again.
+pub const MAX_EVENT: usize = 32 << 20;
 
 /// An event is longer than [`MAX_EVENT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

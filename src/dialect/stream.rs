@@ -78,7 +78,8 @@ pub struct Stream {
     decoder: Box<dyn Decoder>,
     answer: Answer,
     writer: Option<Box<dyn Writer>>,
-    request: Option<Box<str>>,
+    /// The request's id, of which the ids of calls are made that have none.
+    request: Option<String>,
     done: bool,
     error: Option<UpstreamError>,
 }
@@ -103,9 +104,9 @@ impl Stream {
         self
     }
 
-    /// The same, with an id of this request's for calls that their provider gives none.
-    pub fn for_request(mut self, id: &str) -> Stream {
-        self.request = Some(id.into());
+    /// The same, giving ids to calls that have none, so that their results can name them.
+    pub fn naming(mut self, request: &str) -> Stream {
+        self.request = Some(request.to_owned());
         self
     }
 
@@ -205,7 +206,7 @@ impl Stream {
             Some(writer) => Sink::writing(&mut self.answer, &mut **writer, out),
             None => Sink::new(&mut self.answer),
         };
-        sink = sink.for_request(self.request.as_deref());
+        sink = sink.naming(self.request.as_deref());
         let mark = self.decoder.event(name, text, &mut sink);
         let seen = sink.seen;
         match (mark, self.answer.error.clone().filter(|_| !before)) {

@@ -184,7 +184,13 @@ pub fn event(out: &mut Vec<u8>, name: &str, members: impl FnOnce(&mut JsonOut<'_
         out.push(b'\n');
     }
     out.extend_from_slice(b"data: ");
+    let start = out.len();
     JsonOut::new(out).object(members);
+    // JSON that went in as it came may have line breaks, which would tear the event apart; inside
+    // of strings there are none.
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', &out[start..]) {
+        out[start + at] = b' ';
+    }
     out.extend_from_slice(b"\n\n");
 }
 
@@ -211,5 +217,8 @@ mod tests {
         let mut out = Vec::new();
         event(&mut out, "ping", |w| w.field_str("type", "ping"));
         assert_eq!(out, b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+        out.clear();
+        event(&mut out, "", |w| w.field_raw("a", "{\r\n\"b\":\"\\n\"\n}"));
+        assert_eq!(out, b"data: {\"a\":{  \"b\":\"\\n\" }}\n\n");
     }
 }

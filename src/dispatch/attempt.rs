@@ -182,6 +182,10 @@ impl Attempt<'_> {
         record: &mut Record,
     ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
         let (body, answer) = self.read_whole(response, limit, record).await?;
+        if !self.passage.is_direct() {
+            // What is forwarded is the answer in the client's words, which may have lost them.
+            self.job.thoughts.keep(&self.job.facts.inputs().caller.tenant, &answer);
+        }
         // The body is in the client's dialect by now, and so is the stream that is made of it.
         let client = self.job.request.dialect();
         let mut machine = passage::untranslated(client, self.provider.quirks())?;

@@ -42,6 +42,7 @@ pub fn edits(
         model: (*model.upstream_name != *shape.model).then(|| model.upstream_name.clone()),
         stream: None,
         include_usage: true,
+        longest: Some(model.max_output).filter(|longest| longest.0 > 0),
         logprobs: probabilities && model.capabilities.logprobs && !shape.logprobs,
         params,
         prompt: settings

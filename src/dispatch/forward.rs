@@ -293,3 +293,7 @@ impl Drop for Forward {
         self.settle(Ending::ClientGone);
     }
 }
+
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;

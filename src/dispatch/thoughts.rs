@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::dialect::answer::Answer;
 use crate::dialect::conversation::{Conversation, Role};
-use crate::dialect::part::{Body, Part};
+use crate::dialect::part::{Body, Part, ToolCall};
 use crate::ids::TenantId;
 
 /// How long a tool may take.
@@ -44,6 +44,22 @@ impl Default for Thoughts {
 
 fn size(part: &Part<'_>) -> usize {
     part.main_text().len() + part.signature.as_ref().map_or(0, |signature| signature.value.len())
+}
+
+impl Thought {
+    /// Whether this is the call that it led to, and not another one whose provider counts its calls
+    /// anew in every conversation. Clients may write the arguments in another way.
+    fn is_of(&self, call: &ToolCall<'_>) -> bool {
+        let Body::Call(known) = &self.call.body else { return false };
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+        let blank = |text: &str| matches!(text.trim(), "" | "{}");
+        let same = || {
+            known.arguments == call.arguments
+                || (blank(&known.arguments) && blank(&call.arguments))
+                || json(&known.arguments).is_some_and(|it| Some(it) == json(&call.arguments))
+        };
+        known.name == call.name && same()
+    }
 }
 
 impl Thoughts {
@@ -81,7 +97,8 @@ impl Thoughts {
                     at += 1;
                     continue;
                 };
-                let Some(thought) = self.0.get(&(tenant.clone(), call.id.as_ref().into())) else {
+                let thought = self.0.get(&(tenant.clone(), call.id.as_ref().into()));
+                let Some(thought) = thought.filter(|thought| thought.is_of(call)) else {
                     at += 1;
                     continue;
                 };
@@ -89,11 +106,10 @@ impl Thoughts {
                     message.parts[at].signature.clone_from(&thought.call.signature);
                 }
                 if !brought && !thought.before.is_empty() {
-                    let unsigned = message.parts[..at].iter().filter(|part| thinks(part)).count();
-                    if unsigned > 0 {
-                        message.parts.retain(|part| !thinks(part) || part.signature.is_some());
-                        at -= unsigned;
-                    }
+                    let unsigned = |part: &Part<'_>| thinks(part) && part.signature.is_none();
+                    let before = message.parts[..at].iter().filter(|part| unsigned(part)).count();
+                    message.parts.retain(|part| !unsigned(part));
+                    at -= before;
                     // Thoughts come before what was said on the way to the call.
                     let to = message.parts[..at]
                         .iter()
@@ -150,5 +166,38 @@ mod tests {
         assert_eq!(asked_with(unsigned, "t"), answer().choices[0].parts);
         assert_eq!(asked_with(plain(), "another"), plain(), "nobody else's");
         assert_eq!(asked_with(answer().choices[0].parts.clone(), "t"), answer().choices[0].parts);
+    }
+
+    #[test]
+    fn thoughts_between_calls_come_back_between_them() {
+        let parts = vec![
+            signed(Part::thinking("first"), "s1"),
+            Part::call("c1", "f", "{}"),
+            signed(Part::thinking("second"), "s2"),
+            signed(Part::thinking("third"), "s3"),
+            Part::call("c2", "f", "{}"),
+        ];
+        let choice = Choice { parts: parts.clone(), ..Choice::default() };
+        let answer = Answer { choices: vec![choice], ..Answer::default() };
+        let thoughts = Thoughts::default();
+        thoughts.keep(&TenantId::new("t"), &answer);
+        for with_thinking in [false, true] {
+            let mut brought = vec![Part::call("c1", "f", "{}"), Part::call("c2", "f", "{}")];
+            if with_thinking {
+                brought.insert(0, Part::thinking("first"));
+            }
+            let mut conversation = Conversation::new(Dialect::OpenAiChat);
+            conversation.messages.push(Message::new(Role::Assistant, brought));
+            thoughts.restore(&TenantId::new("t"), &mut conversation);
+            assert_eq!(conversation.messages[0].parts, parts);
+        }
+    }
+
+    #[test]
+    fn another_call_of_the_same_id_gets_no_thoughts() {
+        let other = || vec![Part::call("c1", "f", r#"{"a":1}"#)];
+        assert_eq!(asked_with(other(), "t"), other());
+        let spaced = asked_with(vec![Part::call("c1", "f", " { } ")], "t");
+        assert_eq!(spaced.len(), 2, "the same in other words");
     }
 }

@@ -84,6 +84,7 @@ fn the_same_is_read_in_every_dialect_and_told_to_every_client() {
             id: name.clone(),
             provider: "nobody".into(),
             api: dialect.name().into(),
+            features: Vec::new(),
             path: String::new(),
             request: None,
             status: 200,

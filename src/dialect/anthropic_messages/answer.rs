@@ -3,28 +3,11 @@
 use super::blocks::Block;
 use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::error::UpstreamError;
+use crate::dialect::fault::{self, Fault, Outcome};
 use crate::dialect::json::{JsonError, Kind, Scanner};
 use crate::dialect::sink::{Sink, TooMany};
 use crate::dialect::usage::Usage;
 use crate::units::Tokens;
-
-/// What goes wrong while an answer is read.
-pub(super) enum Fault {
-    Json(JsonError),
-    TooMany(TooMany),
-}
-
-impl From<JsonError> for Fault {
-    fn from(error: JsonError) -> Fault {
-        Fault::Json(error)
-    }
-}
-
-impl From<TooMany> for Fault {
-    fn from(error: TooMany) -> Fault {
-        Fault::TooMany(error)
-    }
-}
 
 /// Reads a complete answer. It is tolerant: fields of a type that nobody expects are passed over.
 ///
@@ -32,20 +15,14 @@ impl From<TooMany> for Fault {
 /// [`crate::error_class::ErrorClass::InvalidResponse`] for what is no JSON object or has no content;
 /// what the body says where it is an error under a good status.
 pub(super) fn read(body: &[u8]) -> Result<Answer, UpstreamError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| UpstreamError::invalid("invalid_json", "the answer is not valid UTF-8"))?;
+    let text = fault::text(body)?;
     let mut answer = Answer::default();
-    match message(text, &mut Sink::new(&mut answer)) {
-        Ok(Found { error: true, .. }) => Err(UpstreamError::from_json(200, text)),
-        Ok(Found { content: false, .. }) => {
+    match message(text, &mut Sink::new(&mut answer)).map_err(Fault::of_answer)? {
+        Found { error: true, .. } => Err(UpstreamError::from_json(200, text)),
+        Found { content: false, .. } => {
             Err(UpstreamError::invalid("no_content", "the answer has no content"))
         }
-        Ok(_) => Ok(answer),
-        Err(Fault::TooMany(error)) => Err(error.into()),
-        Err(Fault::Json(error)) => {
-            let message = format!("the answer is not valid JSON: {error}");
-            Err(UpstreamError::invalid("invalid_json", message))
-        }
+        _ => Ok(answer),
     }
 }
 
@@ -55,7 +32,7 @@ struct Found {
     error: bool,
 }
 
-fn message(text: &str, sink: &mut Sink<'_>) -> Result<Found, Fault> {
+fn message(text: &str, sink: &mut Sink<'_>) -> Outcome<Found> {
     let (mut found, mut stop) = (Found::default(), Stop::default());
     let mut counts = Counts::default();
     let mut scanner = Scanner::new(text);

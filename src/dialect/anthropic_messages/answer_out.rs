@@ -10,7 +10,6 @@
 use super::OWN;
 use super::blocks::call_signature;
 use super::content::{is_object, source};
-use super::ids::sanitised;
 use crate::dialect::answer::{Answer, Choice, Finish};
 use crate::dialect::json;
 use crate::dialect::part::{
@@ -27,9 +26,7 @@ pub(super) fn whole(answer: &Answer, context: &Context) -> Vec<u8> {
         let choice = answer.primary();
         w.field_array("content", |w| {
             let parts = choice.map_or(&[][..], |choice| &choice.parts);
-            for (at, part) in parts.iter().enumerate() {
-                blocks(w, part, at, context);
-            }
+            parts.iter().for_each(|part| blocks(w, part));
         });
         stop(w, choice);
         w.field_object("usage", |w| usage(w, answer));
@@ -76,7 +73,7 @@ fn reason(choice: &Choice) -> &'static str {
 pub(super) fn usage(w: &mut JsonOut<'_>, answer: &Answer) {
     let it: &Usage = &answer.usage;
     w.field_int("input_tokens", (it.input + it.audio_in + it.image_in).0);
-    w.field_int("cache_creation_input_tokens", it.cache_write.0 + it.cache_write_1h.0);
+    w.field_int("cache_creation_input_tokens", (it.cache_write + it.cache_write_1h).0);
     w.field_int("cache_read_input_tokens", it.cache_read.0);
     w.field_object("cache_creation", |w| {
         w.field_int("ephemeral_5m_input_tokens", it.cache_write.0);
@@ -95,21 +92,21 @@ pub(super) fn usage(w: &mut JsonOut<'_>, answer: &Answer) {
 }
 
 /// The blocks that a part is in a whole answer: mostly one.
-fn blocks(w: &mut JsonOut<'_>, part: &Part<'_>, at: usize, context: &Context) {
+fn blocks(w: &mut JsonOut<'_>, part: &Part<'_>) {
     match &part.body {
         Body::Thinking { redacted: false, .. } | Body::Call(_) => {}
-        Body::Thinking { .. } => return signature(w, part, at, context),
+        Body::Thinking { .. } => return signature(w, part),
         _ => {}
     }
     if let Body::Call(_) = part.body {
         // In front of the call: thinking may not be the last thing of a turn.
-        signature(w, part, at, context);
+        signature(w, part);
     }
     if !says_nothing(part) {
-        block(w, part, at, context, true);
+        block(w, part, true);
     }
     if let Body::Text { .. } | Body::Refusal(_) | Body::Media(_) = part.body {
-        signature(w, part, at, context);
+        signature(w, part);
     }
 }
 
@@ -125,10 +122,10 @@ fn says_nothing(part: &Part<'_>) -> bool {
 
 /// A block of withheld thinking that carries a signature for which there is no place otherwise, of
 /// a call or a text, or the thinking that a provider withheld.
-pub(super) fn signature(w: &mut JsonOut<'_>, part: &Part<'_>, at: usize, context: &Context) {
+pub(super) fn signature(w: &mut JsonOut<'_>, part: &Part<'_>) {
     let Some(signature) = &part.signature else { return };
     let data: Text<'_> = match &part.body {
-        Body::Call(call) => call_signature(&call_id(call, at, context), signature).into(),
+        Body::Call(call) => call_signature(&call.id, signature).into(),
         _ => signature.written(OWN),
     };
     w.object(|w| {
@@ -138,13 +135,7 @@ pub(super) fn signature(w: &mut JsonOut<'_>, part: &Part<'_>, at: usize, context
 }
 
 /// A part's own block; `full`: with all of its text, not as the beginning of what a stream brings.
-pub(super) fn block(
-    w: &mut JsonOut<'_>,
-    part: &Part<'_>,
-    at: usize,
-    context: &Context,
-    full: bool,
-) {
+pub(super) fn block(w: &mut JsonOut<'_>, part: &Part<'_>, full: bool) {
     let text = |text: &str, w: &mut JsonOut<'_>| {
         w.field_str("type", "text");
         w.field_str("text", if full { text } else { "" });
@@ -165,7 +156,7 @@ pub(super) fn block(
         }),
         Body::Call(call) => w.object(|w| {
             w.field_str("type", "tool_use");
-            w.field_str("id", &call_id(call, at, context));
+            w.field_str("id", &call.id);
             w.field_str("name", &call.name);
             match full {
                 true => input(w, call),
@@ -207,14 +198,6 @@ pub(super) fn words_for<'m>(media: &'m Media<'_>) -> Text<'m> {
 
 pub(super) fn written<'s>(signature: &'s Signature<'_>) -> Text<'s> {
     signature.written(OWN)
-}
-
-/// The id of a call; made of the request's where its provider gives none.
-pub(super) fn call_id<'c>(call: &'c ToolCall<'_>, at: usize, context: &Context) -> Text<'c> {
-    match call.id.is_empty() {
-        false => Text::Borrowed(&call.id),
-        true => format!("toolu_{}_{at}", sanitised(&context.id)).into(),
-    }
 }
 
 /// A call's arguments: an object. What the model wrote wrongly stays a string, so that no one takes

@@ -15,11 +15,14 @@ pub(super) type Read<T> = Result<T, JsonError>;
 /// withheld thinking: this, the call's id, a colon, and the signature in its foreign form.
 const OF_CALL: &str = "pointsman.call:";
 
+/// What begins the foreign form, with the colon before it.
+const FOREIGN: &str = ":pointsman:";
+
 /// The data of a block that carries a call's signature.
 pub(super) fn call_signature(id: &str, signature: &Signature<'_>) -> String {
     // Always in the foreign form, since no provider of this dialect signs calls.
     let Signature { dialect, value } = signature;
-    format!("{OF_CALL}{id}:pointsman:{}:{value}", dialect.name())
+    format!("{OF_CALL}{id}{FOREIGN}{}:{value}", dialect.name())
 }
 
 /// Whether a signature is not this dialect's own.
@@ -59,7 +62,9 @@ fn with_call_signatures(mut parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
     let carried = |part: &Part<'_>| {
         let Body::Thinking { redacted: true, .. } = part.body else { return None };
         let rest = part.signature.as_ref()?.value.strip_prefix(OF_CALL)?;
-        let (id, signature) = rest.split_once(':')?;
+        // Ids may have colons too.
+        let (at, _) = rest.match_indices(FOREIGN).next()?;
+        let (id, signature) = (&rest[..at], &rest[at + 1..]);
         Some((id.to_owned(), Signature::read(OWN, signature.to_owned().into())))
     };
     let signatures: Vec<_> = parts.iter().filter_map(carried).collect();

@@ -2,6 +2,7 @@
 
 use super::OWN;
 use super::decode::DOCUMENT_CITATIONS;
+use super::marks::Marks;
 use super::turns::{Piece, is_sent_in_result};
 use crate::dialect::conversation::Conversation;
 use crate::dialect::json::{self, Kind, Scanner};
@@ -75,12 +76,34 @@ pub(super) fn cache(w: &mut JsonOut<'_>, mark: Option<CacheMark>) {
 pub(super) struct Blocks<'c> {
     /// Answers are to quote from documents.
     citations: Option<&'c str>,
+    marks: &'c Marks,
+}
+
+/// Whether a part is written with its mark: thinking and blocks of the API's own have none of ours.
+pub(super) fn is_marked(part: &Part<'_>) -> bool {
+    part.cache.is_some()
+        && !part.is_blank()
+        && matches!(part.body, Body::Text { .. } | Body::Refusal(_) | Body::Media(_))
 }
 
 impl<'c> Blocks<'c> {
-    pub(super) fn of(conversation: &'c Conversation<'_>) -> Blocks<'c> {
+    pub(super) fn of(conversation: &'c Conversation<'_>, marks: &'c Marks) -> Blocks<'c> {
         let wish = conversation.extras.iter().find(|(name, _)| name == DOCUMENT_CITATIONS);
-        Blocks { citations: wish.map(|(_, json)| &**json) }
+        Blocks { citations: wish.map(|(_, json)| &**json), marks }
+    }
+
+    /// Content with words of our own behind it.
+    pub(super) fn content_and(
+        &self,
+        w: &mut JsonOut<'_>,
+        name: &str,
+        pieces: &[Piece<'_>],
+        words: &'static str,
+    ) {
+        w.field_array(name, |w| {
+            pieces.iter().for_each(|piece| self.piece(w, piece));
+            self.piece(w, &Piece::Words(words));
+        });
     }
 
     /// Content: a string where one plain text is all.
@@ -101,13 +124,13 @@ impl<'c> Blocks<'c> {
                 w.field_str("id", id);
                 w.field_str("name", &call.name);
                 input(w, call);
-                cache(w, part.cache);
+                cache(w, self.marks.block(part.cache));
             }),
             Piece::Result(part, result, id) => w.object(|w| {
                 w.field_str("type", "tool_result");
                 w.field_str("tool_use_id", id);
                 self.result(w, result);
-                cache(w, part.cache);
+                cache(w, self.marks.block(part.cache));
             }),
             Piece::Words(words) => w.object(|w| {
                 w.field_str("type", "text");
@@ -147,12 +170,12 @@ impl<'c> Blocks<'c> {
                 if own().next().is_some() {
                     w.field_array("citations", |w| own().for_each(|json| w.raw(json)));
                 }
-                cache(w, part.cache);
+                cache(w, self.marks.block(part.cache));
             }),
             Body::Refusal(text) => w.object(|w| {
                 w.field_str("type", "text");
                 w.field_str("text", text);
-                cache(w, part.cache);
+                cache(w, self.marks.block(part.cache));
             }),
             Body::Thinking { redacted: true, .. } => w.object(|w| {
                 w.field_str("type", "redacted_thinking");
@@ -179,7 +202,7 @@ impl<'c> Blocks<'c> {
                 w.maybe_str("title", media.name.as_deref());
                 w.maybe_raw("citations", self.citations);
             }
-            cache(w, mark);
+            cache(w, self.marks.block(mark));
         });
     }
 }

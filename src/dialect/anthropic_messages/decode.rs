@@ -155,7 +155,8 @@ fn tool<'a>(scanner: &mut Scanner<'a>, extras: &mut Extras<'a>) -> Read<Tool<'a>
             ("strict", _) => function.strict = scanner.bool()?,
             ("input_schema", Kind::Object) => function.parameters = Some(scanner.raw()?.into()),
             ("cache_control", Kind::Object) => function.cache = Some(cache_mark(scanner)?),
-            (_, Kind::Null) => {}
+            // What is neither would be refused anywhere.
+            ("input_schema" | "cache_control", _) | (_, Kind::Null) => {}
             (name, _) => details.push((name.to_owned(), scanner.raw()?)),
         }
         Ok::<(), JsonError>(())

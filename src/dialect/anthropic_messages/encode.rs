@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use super::content::{Blocks, cache};
+use super::marks::Marks;
 use super::thinking::{FORCED, Model, Plan, THOUGHTLESS};
 use super::turns::{Turn, Turns, is_thoughtless};
-use super::{Losses, OWN};
+use super::{OWN, VERSION, VERTEX_VERSION};
 use crate::dialect::conversation::{Conversation, Format, Function, Tool, ToolChoice};
 use crate::dialect::edits::{Encoded, LossKind, Param};
 use crate::dialect::json::{Kind, Scanner};
+use crate::dialect::losses::Losses;
 use crate::dialect::passage::Inexpressible;
 use crate::dialect::quirks::Quirks;
 use crate::dialect::write::{JsonOut, object};
@@ -27,26 +29,25 @@ pub(super) fn encode(
     quirks: &Quirks,
 ) -> Result<Encoded, Inexpressible> {
     let exact = conversation.origin == OWN;
-    let mut encoder = Encoder { it: conversation, quirks, exact, losses: Losses::default() };
-    let mut turned = Losses::default();
-    let mut turns = Turns::new(quirks, &mut turned, exact);
-    let (system, messages) = turns.of(conversation);
-    if let Some(what) = turns.impossible {
-        return Err(Inexpressible::new(what));
-    }
-    let blocks = Blocks::of(conversation);
+    let mut losses = Losses::default();
+    let (system, messages) = Turns::new(quirks, &mut losses, exact).of(conversation);
+    let pieces = || system.iter().chain(messages.iter().flat_map(|turn| &turn.pieces));
+    let marks = Marks::of(conversation.functions(), pieces(), &mut losses);
+    let mut encoder = Encoder { it: conversation, quirks, exact, losses, marks: &marks };
+    let blocks = Blocks::of(conversation, &marks);
     let body = object(4096, |w| {
-        w.field_str("model", &conversation.model);
+        match quirks.model_in_path {
+            true => w.field_str(VERSION, VERTEX_VERSION),
+            false => w.field_str("model", &conversation.model),
+        }
         let plan = encoder.plan(&messages);
         w.field_int("max_tokens", plan.max_tokens);
         let json_only = conversation.format == Format::Json;
         if !system.is_empty() && !json_only {
             blocks.content(w, "system", &system);
         } else if json_only {
-            let mut system = system;
-            system.push(super::turns::Piece::Words(JSON_ONLY));
-            blocks.content(w, "system", &system);
-            encoder.losses.add(
+            blocks.content_and(w, "system", &system, JSON_ONLY);
+            encoder.losses.note(
                 "format",
                 LossKind::Emulated,
                 "the model is asked for JSON in words",
@@ -71,9 +72,7 @@ pub(super) fn encode(
         encoder.tools(w);
         encoder.others(w);
     });
-    let mut losses = turned.0;
-    losses.append(&mut encoder.losses.0);
-    Ok(Encoded { body: body.into(), losses })
+    encoder.losses.encoded(body)
 }
 
 struct Encoder<'c> {
@@ -81,22 +80,17 @@ struct Encoder<'c> {
     quirks: &'c Quirks,
     exact: bool,
     losses: Losses,
+    marks: &'c Marks,
 }
 
 impl<'c> Encoder<'c> {
     /// Whether the provider takes a parameter; notes the loss where it does not.
     fn takes(&mut self, param: Param, given: bool) -> bool {
-        let refused = self.quirks.unsupported.contains(&param);
-        if given && refused {
-            self.losses.add(param.name(), LossKind::Dropped, "it is not supported there");
-        }
-        given && !refused
+        self.losses.takes(self.quirks, param, given)
     }
 
     fn lose(&mut self, param: Param, given: bool, note: &str) {
-        if given {
-            self.losses.add(param.name(), LossKind::Dropped, note);
-        }
+        self.losses.dropped(param.name(), given, note);
     }
 
     fn plan(&mut self, turns: &[Turn<'_>]) -> Plan<'c> {
@@ -116,7 +110,7 @@ impl<'c> Encoder<'c> {
         let hindrance =
             if forced { Some(FORCED) } else { is_thoughtless(turns).then_some(THOUGHTLESS) };
         let model = Model::of(&it.model);
-        let plan = Plan::of(&it.reasoning, model, most, hindrance, &mut self.losses);
+        let plan = Plan::of(&it.reasoning, model, (most, it.longest), hindrance, &mut self.losses);
         match self.takes(Param::Reasoning, !it.reasoning.is_unset()) {
             true => plan,
             false => Plan { max_tokens: plan.max_tokens, ..Plan::default() },
@@ -137,7 +131,7 @@ impl<'c> Encoder<'c> {
             // A blank one is refused.
             let stops = || sampling.stop.iter().filter(|stop| !stop.trim().is_empty());
             if stops().count() < sampling.stop.len() {
-                self.losses.add(
+                self.losses.note(
                     "stop",
                     LossKind::Dropped,
                     "a blank stop sequence is refused there",
@@ -190,7 +184,7 @@ impl<'c> Encoder<'c> {
         if let (Some(wanted), Some(given)) = (temperature, clamped)
             && wanted != given
         {
-            self.losses.add("temperature", LossKind::Clamped, format!("{wanted} to {given}"));
+            self.losses.note("temperature", LossKind::Clamped, format!("{wanted} to {given}"));
         }
         // Newer models refuse both at once.
         let both = temperature.is_some() && top_p.is_some();
@@ -231,7 +225,7 @@ impl<'c> Encoder<'c> {
         let allowed = match &it.tool_choice {
             Some(ToolChoice::Allowed { names, .. }) => {
                 let note = "only the tools that are allowed are offered";
-                self.losses.add("tool_choice", LossKind::Emulated, note);
+                self.losses.note("tool_choice", LossKind::Emulated, note);
                 Some(names)
             }
             _ => None,
@@ -244,11 +238,11 @@ impl<'c> Encoder<'c> {
             match tool {
                 Tool::Native { dialect, name, .. } if *dialect != OWN => {
                     let note = format!("`{name}` is a tool of {dialect} itself");
-                    self.losses.add("tools", LossKind::Dropped, note);
+                    self.losses.note("tools", LossKind::Dropped, note);
                 }
                 Tool::FreeForm { name, .. } => {
                     let note = format!("`{name}` takes its text as the argument `input`");
-                    self.losses.add("tools", LossKind::Emulated, note);
+                    self.losses.note("tools", LossKind::Emulated, note);
                     sent.push(tool);
                 }
                 tool => sent.push(tool),
@@ -297,7 +291,7 @@ impl<'c> Encoder<'c> {
                             w.field_raw(name, json);
                         }
                     }
-                    cache(w, *mark);
+                    cache(w, self.marks.tool(*mark));
                 });
             }
             Tool::FreeForm { name, description, format } => w.object(|w| {
@@ -324,7 +318,7 @@ impl<'c> Encoder<'c> {
             (metadata, _) => {
                 if metadata.is_some() {
                     let note = "it has room for the user alone there";
-                    self.losses.add("metadata", LossKind::Dropped, note);
+                    self.losses.note("metadata", LossKind::Dropped, note);
                 }
                 if self.takes(Param::User, it.user.is_some()) {
                     w.field_object("metadata", |w| w.maybe_str("user_id", it.user.as_deref()));
@@ -341,13 +335,13 @@ impl<'c> Encoder<'c> {
             ("safety_settings", it.safety.is_some()),
         ] {
             if given {
-                self.losses.add(name, LossKind::Dropped, "it is unknown there");
+                self.losses.note(name, LossKind::Dropped, "it is unknown there");
             }
         }
         for (name, json) in &it.extras {
             if !self.exact {
-                self.losses.add(name.to_string(), LossKind::Dropped, "it is unknown there");
-            } else if !name.contains('.') {
+                self.losses.note(name.to_string(), LossKind::Dropped, "it is unknown there");
+            } else if !name.contains('.') && !(self.quirks.model_in_path && name == VERSION) {
                 w.field_raw(name, json);
             }
         }
@@ -362,12 +356,12 @@ impl<'c> Encoder<'c> {
             "priority" => ("auto", Some("`priority` is sent as `auto`")),
             _ => {
                 let note = format!("`{tier}` is unknown there");
-                return self.losses.add("service_tier", LossKind::Dropped, note);
+                return self.losses.note("service_tier", LossKind::Dropped, note);
             }
         };
         w.field_str("service_tier", sent);
         if let Some(note) = note {
-            self.losses.add("service_tier", LossKind::Emulated, note);
+            self.losses.note("service_tier", LossKind::Emulated, note);
         }
     }
 }

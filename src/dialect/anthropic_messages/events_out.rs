@@ -1,14 +1,14 @@
 //! Writing the events of a stream for a client that speaks this dialect: one block is open at a time,
-//! and is closed before the next begins.
-
-use std::sync::Arc;
+//! and is closed before the next begins. Only calls whose arguments come by turns stay open together:
+//! clients tell blocks apart by their numbers, and take one that is closed for complete.
 
 use super::answer_out::{
     block, citation, head, is_written, signature, stop, usage, words_for, written,
 };
+use super::content::is_object;
 use crate::dialect::answer::Answer;
 use crate::dialect::json;
-use crate::dialect::part::{Body, Media, MediaKind, Part};
+use crate::dialect::part::{Body, Media, MediaKind, Part, ToolCall};
 use crate::dialect::passage::Context;
 use crate::dialect::sink::{Delta, Writer};
 use crate::dialect::write::{JsonOut, event};
@@ -19,8 +19,7 @@ const CHOICE: u32 = 0;
 /// Writes the events.
 #[derive(Debug)]
 pub(super) struct Events {
-    /// Shared, so that the blocks can be written while the rest changes.
-    context: Arc<Context>,
+    context: Context,
     begun: bool,
     /// The part under way. Its block is opened when there is something to say.
     current: Option<usize>,
@@ -32,18 +31,21 @@ pub(super) struct Events {
     count: u32,
     /// Parts whose signatures came while or after their blocks were written.
     owed: Vec<usize>,
+    /// Blocks of calls that were left amid their arguments: they end last, since more may come.
+    unfinished: Vec<u32>,
 }
 
 impl Events {
     pub(super) fn new(context: &Context) -> Events {
         Events {
-            context: Arc::new(context.clone()),
+            context: context.clone(),
             begun: false,
             current: None,
             blocks: Vec::new(),
             open: false,
             count: 0,
             owed: Vec::new(),
+            unfinished: Vec::new(),
         }
     }
 
@@ -91,8 +93,7 @@ impl Events {
         if self.open {
             return;
         }
-        let context = Arc::clone(&self.context);
-        let number = self.start(out, |w| block(w, part, at, &context, false));
+        let number = self.start(out, |w| block(w, part, false));
         self.blocks.push((at, number));
         self.open = true;
         if let Body::Call(call) = &part.body
@@ -112,8 +113,7 @@ impl Events {
     /// A block that carries a signature for which there is no place otherwise.
     fn signature(&mut self, part: &Part<'_>, at: usize, out: &mut Vec<u8>) {
         if part.signature.is_some() {
-            let context = Arc::clone(&self.context);
-            let number = self.whole(out, |w| signature(w, part, at, &context));
+            let number = self.whole(out, |w| signature(w, part));
             if let Body::Thinking { .. } = part.body {
                 self.blocks.push((at, number));
             }
@@ -150,6 +150,9 @@ impl Events {
                     Events::stop(out, number);
                     self.open = false;
                 }
+                Body::Call(call) if was_open && is_unfinished(call) => {
+                    self.unfinished.extend(self.number(at));
+                }
                 body if was_open => {
                     let number = self.number(at).unwrap_or(0);
                     if matches!(body, Body::Call(call) if call.free_form) {
@@ -182,13 +185,11 @@ impl Events {
             // Its signature, which is all there is, may follow.
             Body::Thinking { redacted: true, .. } => {}
             Body::Native { .. } => {
-                let context = Arc::clone(&self.context);
-                self.whole(out, |w| block(w, part, at, &context, true));
+                self.whole(out, |w| block(w, part, true));
                 self.current = None;
             }
             Body::Media(Media { kind: MediaKind::Image, .. }) => {
-                let context = Arc::clone(&self.context);
-                self.whole(out, |w| block(w, part, at, &context, true));
+                self.whole(out, |w| block(w, part, true));
                 self.current = None;
                 self.signature(part, at, out);
             }
@@ -224,10 +225,10 @@ impl Events {
             Body::Call(_) => ("input_json_delta", "partial_json"),
             _ => return,
         };
-        // Text goes on in a new block where the old one is closed. Of thinking and calls that would
+        // Text and thinking go on in a new block where the old one is closed. Of calls that would
         // make two, so they go on by the number of the old one, which is all that SDKs look at.
         let goes_back =
-            self.current != Some(at) && kind != "text_delta" && self.number(at).is_some();
+            self.current != Some(at) && kind == "input_json_delta" && self.number(at).is_some();
         if !goes_back {
             if self.current != Some(at) {
                 self.close(answer, out);
@@ -285,6 +286,11 @@ impl Events {
     }
 }
 
+/// Whether the arguments of a call have begun and make no object yet.
+fn is_unfinished(call: &ToolCall<'_>) -> bool {
+    !call.free_form && !call.arguments.trim().is_empty() && !is_object(&call.arguments)
+}
+
 /// `{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "…"}}`
 fn delta(out: &mut Vec<u8>, number: u32, kind: &str, field: &str, text: &str) {
     event(out, "content_block_delta", |w| {
@@ -330,6 +336,9 @@ impl Writer for Events {
     fn end(&mut self, answer: &Answer, out: &mut Vec<u8>) {
         self.begin(answer, out);
         self.close(answer, out);
+        for number in std::mem::take(&mut self.unfinished) {
+            Events::stop(out, number);
+        }
         event(out, "message_delta", |w| {
             w.field_str("type", "message_delta");
             w.field_object("delta", |w| stop(w, answer.choice(CHOICE)));

@@ -1,6 +1,6 @@
 //! Ids of tool calls, as they may be here: of letters, digits, `_` and `-`, and each one once.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use crate::dialect::part::Text;
 
@@ -22,7 +22,8 @@ pub(super) fn sanitised(id: &str) -> Text<'_> {
 /// conversation: some dialects use an id again in a later turn, and some have none at all.
 #[derive(Debug, Default)]
 pub(super) struct Ids<'a> {
-    used: HashSet<Text<'a>>,
+    /// The ids that are taken, with the number that makes the next one of it.
+    used: HashMap<Text<'a>, u32>,
     /// The id that a call's own id stands for by now.
     current: HashMap<&'a str, Text<'a>>,
     /// Calls without an id that have no result yet, by the names of their tools.
@@ -34,12 +35,14 @@ impl<'a> Ids<'a> {
     pub(super) fn of_call(&mut self, id: &'a str, tool: &'a str) -> Text<'a> {
         let wanted = if id.is_empty() { "call".into() } else { sanitised(id) };
         let mut given = wanted.clone();
-        let mut number = 2;
-        while self.used.contains(&given) {
-            given = format!("{wanted}_{number}").into();
-            number += 1;
+        if let Some(mut number) = self.used.get(&wanted).copied() {
+            while self.used.contains_key(&given) {
+                given = format!("{wanted}_{number}").into();
+                number += 1;
+            }
+            self.used.insert(wanted, number);
         }
-        self.used.insert(given.clone());
+        self.used.insert(given.clone(), 2);
         match id.is_empty() {
             true => self.nameless.push_back((tool, given.clone())),
             false => drop(self.current.insert(id, given.clone())),
@@ -75,5 +78,8 @@ mod tests {
         assert_eq!(ids.of_result("", Some("b")), "call_2");
         assert_eq!(ids.of_result("", None), "call");
         assert_eq!(ids.of_result("toolu_1", None), "toolu_1");
+        // An id that looks like one of ours is one that is taken.
+        assert_eq!((ids.of_call("x_2", "f"), ids.of_call("x", "f")), ("x_2".into(), "x".into()));
+        assert_eq!((ids.of_call("x", "f"), ids.of_call("x", "f")), ("x_3".into(), "x_4".into()));
     }
 }

@@ -14,13 +14,12 @@ mod encode;
 mod error;
 mod events_out;
 mod ids;
+mod marks;
 pub mod request;
 mod splice;
 mod stream;
 mod thinking;
 mod turns;
-
-use std::borrow::Cow;
 
 use bytes::Bytes;
 
@@ -28,7 +27,7 @@ use super::Dialect;
 use super::answer::Answer;
 use super::client_error::ClientError;
 use super::conversation::Conversation;
-use super::edits::{Encoded, Loss, LossKind};
+use super::edits::Encoded;
 use super::error::UpstreamError;
 use super::passage::{ClientSide, Context, Inexpressible, ProviderSide};
 use super::quirks::Quirks;
@@ -36,6 +35,12 @@ use super::sink::Writer;
 use super::stream::Stream;
 
 pub use request::Request;
+
+/// What the body says on Vertex AI in the place of the model, which is in the address there
+/// (<https://docs.claude.com/en/api/claude-on-vertex-ai>).
+const VERTEX_VERSION: &str = "vertex-2023-10-16";
+/// The field that it is said in.
+const VERSION: &str = "anthropic_version";
 
 /// This dialect's name in its own files.
 const OWN: Dialect = Dialect::AnthropicMessages;
@@ -73,18 +78,5 @@ impl ClientSide for Messages {
 
     fn error_event(&self, error: &ClientError<'_>) -> Bytes {
         error::event(error)
-    }
-}
-
-/// What a request loses on its way; each loss is told once.
-#[derive(Debug, Default)]
-struct Losses(Vec<Loss>);
-
-impl Losses {
-    fn add(&mut self, param: impl Into<Cow<'static, str>>, how: LossKind, note: impl Into<String>) {
-        let loss = Loss { param: param.into(), how, note: note.into() };
-        if !self.0.contains(&loss) {
-            self.0.push(loss);
-        }
     }
 }

@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
-use super::Losses;
 use super::request::{Item, Proof, Request};
 use super::thinking::{FORCED, Model, Plan, THOUGHTLESS};
+use super::{VERSION, VERTEX_VERSION};
 use crate::dialect::conversation::Reasoning;
 use crate::dialect::edits::{Change, Edits, Encoded, LossKind, Param, ParamValue, PromptEdit};
 use crate::dialect::json::{self, JsonError, Kind, Scanner};
+use crate::dialect::losses::Losses;
 use crate::dialect::object::Splice;
 use crate::dialect::quirks::Quirks;
 use crate::dialect::shape::{Effort, ToolChoice};
@@ -27,7 +28,10 @@ impl Request {
             model: Model::of(model),
         };
         let other_model = model != self.shape().model;
-        if other_model {
+        if quirks.model_in_path {
+            encoding.splice.remove("model");
+            encoding.splice.set(VERSION, json::quote(VERTEX_VERSION));
+        } else if other_model {
             encoding.splice.set("model", json::quote(model));
         }
         if let Some(stream) = edits.stream.filter(|stream| *stream != self.shape().stream) {
@@ -40,7 +44,7 @@ impl Request {
         encoding.quirks(quirks);
         encoding.prompt(&edits.prompt);
         encoding.thoughts(quirks);
-        Encoded { body: encoding.splice.body(), losses: encoding.losses.0 }
+        Encoded { body: encoding.splice.body(), losses: encoding.losses.into_vec() }
     }
 }
 
@@ -64,7 +68,7 @@ impl Encoding<'_> {
                 Param::TopK => self.number(*param, change, None),
                 Param::MaxOutput if *change == Change::Remove => {
                     let note = "a limit has to be there";
-                    self.losses.add(param.name(), LossKind::Dropped, note);
+                    self.losses.note(param.name(), LossKind::Dropped, note);
                 }
                 Param::MaxOutput => self.number(*param, change, Some(f64::INFINITY)),
                 Param::Stop | Param::ServiceTier | Param::User | Param::ParallelTools => {
@@ -95,7 +99,7 @@ impl Encoding<'_> {
             return;
         }
         if param == Param::Temperature && wanted > 1.0 {
-            self.losses.add(param.name(), LossKind::Clamped, format!("{wanted} to 1"));
+            self.losses.note(param.name(), LossKind::Clamped, format!("{wanted} to 1"));
             wanted = 1.0;
         }
         self.splice.set(name, wanted.to_string());
@@ -148,7 +152,7 @@ impl Encoding<'_> {
             Change::AtMost(_) | Change::Remove => true,
         };
         if !idle {
-            self.losses.add(param.name(), LossKind::Dropped, "it is unknown there");
+            self.losses.note(param.name(), LossKind::Dropped, "it is unknown there");
         }
     }
 
@@ -218,7 +222,7 @@ impl Encoding<'_> {
         let most = self.splice.value("max_tokens").and_then(|json| json.parse().ok());
         let choice = self.request.shape().tool_choice;
         let forced = matches!(choice, ToolChoice::Required | ToolChoice::Named).then_some(FORCED);
-        let plan = Plan::of(wish, self.model, most.map(Tokens), forced, &mut self.losses);
+        let plan = Plan::of(wish, self.model, (most.map(Tokens), None), forced, &mut self.losses);
         match &plan.thinking {
             Some(thinking) => {
                 let mut out = Vec::new();
@@ -250,7 +254,7 @@ impl Encoding<'_> {
                 _ => value == default,
             });
             if !fits {
-                self.losses.add(param.name(), LossKind::Dropped, note);
+                self.losses.note(param.name(), LossKind::Dropped, note);
                 self.splice.remove(name);
             }
         }
@@ -298,7 +302,7 @@ impl Encoding<'_> {
                 param => field(param).is_some_and(|name| self.splice.given(name)),
             };
             if given && param != Param::MaxOutput {
-                self.losses.add(param.name(), LossKind::Dropped, "it is not supported there");
+                self.losses.note(param.name(), LossKind::Dropped, "it is not supported there");
                 self.take_out(param);
             }
         }
@@ -308,7 +312,7 @@ impl Encoding<'_> {
             && value > limit
         {
             self.splice.set("temperature", limit.to_string());
-            self.losses.add("temperature", LossKind::Clamped, format!("{value} to {limit}"));
+            self.losses.note("temperature", LossKind::Clamped, format!("{value} to {limit}"));
         }
     }
 
@@ -374,10 +378,10 @@ impl Encoding<'_> {
         if let Some(index) = self.splice.index("messages").filter(|_| !patches.is_empty()) {
             self.splice.patch(index, patches);
             let note = "thinking that another kind of provider signed, or none, is left out";
-            self.losses.add("thinking", LossKind::Dropped, note);
+            self.losses.note("thinking", LossKind::Dropped, note);
             let kind = self.splice.value("thinking").and_then(|json| text_member(json, "type"));
             if self.request.shape().tool_results && kind.as_deref() == Some("enabled") {
-                self.losses.add(Param::Reasoning.name(), LossKind::Dropped, THOUGHTLESS);
+                self.losses.note(Param::Reasoning.name(), LossKind::Dropped, THOUGHTLESS);
                 self.splice.remove("thinking");
             }
         }

@@ -177,3 +177,14 @@ fn quirks_take_out_what_is_not_supported() {
     assert_snapshot!(body, @r#"{"model":"m","max_tokens":1,"messages":[],"temperature":0.5}"#);
     assert_snapshot!(losses, @"top_k Dropped: it is not supported there; reasoning Dropped: it is not supported there; user Dropped: it is not supported there; temperature Clamped: 0.9 to 0.5");
 }
+
+#[test]
+fn on_vertex_the_address_names_the_model() {
+    let quirks = Quirks { model_in_path: true, ..Quirks::NONE };
+    let vertex = |body: &str, edits: Edits| encode_for(body, edits, &quirks).0;
+    let body = r#"{"model":"claude-3-7-sonnet@20250219","max_tokens":5,"messages":[]}"#;
+    assert_snapshot!(vertex(body, Edits::default()), @r#"{"max_tokens":5,"messages":[],"anthropic_version":"vertex-2023-10-16"}"#);
+    let other = Edits { model: Some("claude-sonnet-5".into()), ..Edits::default() };
+    let body = r#"{"max_tokens":5,"anthropic_version":"x","model":"m","messages":[],"top_k":3}"#;
+    assert_snapshot!(vertex(body, other), @r#"{"max_tokens":5,"anthropic_version":"vertex-2023-10-16","messages":[]}"#);
+}

@@ -1,14 +1,15 @@
 //! The events of a stream: a message begins, its blocks come one by one in pieces, and it ends.
 
 use super::OWN;
-use super::answer::{Counts, Fault, Stop};
+use super::answer::{Counts, Stop};
 use super::blocks::{Block, citation};
 use crate::dialect::answer::Answer;
 use crate::dialect::error::UpstreamError;
+use crate::dialect::fault::{Fault, Outcome};
 use crate::dialect::framing::Wire;
 use crate::dialect::json::{JsonError, Kind, Scanner};
 use crate::dialect::part::{Body, Part, Signature, Text};
-use crate::dialect::sink::Sink;
+use crate::dialect::sink::{MAX_ITEMS, Sink, TooMany};
 use crate::dialect::stream::{Decoder, Mark, Stream};
 use crate::dialect::write::JsonOut;
 
@@ -49,7 +50,7 @@ impl Decoder for Events {
         data: &str,
         sink: &mut Sink<'_>,
     ) -> Result<Mark, UpstreamError> {
-        let event = Event::read(data).map_err(broken)?;
+        let event = Event::read(data).map_err(|error| Fault::from(error).of_event())?;
         let kind = if event.kind.is_empty() { name } else { &event.kind };
         match kind {
             "message_stop" => {
@@ -59,21 +60,13 @@ impl Decoder for Events {
             "error" => return Err(UpstreamError::from_json(200, data)),
             _ => {}
         }
-        match self.take_in(kind, &event, sink) {
-            Ok(()) => Ok(Mark::Piece),
-            Err(Fault::TooMany(error)) => Err(error.into()),
-            Err(Fault::Json(error)) => Err(broken(error)),
-        }
+        self.take_in(kind, &event, sink).map_err(Fault::of_event)?;
+        Ok(Mark::Piece)
     }
 
     fn is_complete(&self, _: &Answer) -> bool {
         self.done
     }
-}
-
-fn broken(error: JsonError) -> UpstreamError {
-    let message = format!("an event of the stream cannot be read: {error}");
-    UpstreamError::invalid("invalid_event", message)
 }
 
 /// An event's members; its type may stand behind all others.
@@ -109,7 +102,7 @@ impl<'a> Event<'a> {
 }
 
 impl Events {
-    fn take_in(&mut self, kind: &str, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<(), Fault> {
+    fn take_in(&mut self, kind: &str, event: &Event<'_>, sink: &mut Sink<'_>) -> Outcome {
         match (kind, event) {
             ("message_start", Event { message: Some(json), .. }) => {
                 sink.choice(0)?;
@@ -125,6 +118,9 @@ impl Events {
             }
             ("content_block_start", Event { block: Some(json), index, .. }) => {
                 sink.seen.choice = true;
+                if self.open.len() == MAX_ITEMS {
+                    return Err(TooMany.into());
+                }
                 let open = begin(Block::read(&mut Scanner::new(json))?, sink)?;
                 self.open.extend(open.map(|open| (*index, open)));
             }
@@ -159,7 +155,7 @@ impl Events {
 }
 
 /// Begins a block.
-fn begin(block: Block<'_>, sink: &mut Sink<'_>) -> Result<Option<Open>, Fault> {
+fn begin(block: Block<'_>, sink: &mut Sink<'_>) -> Outcome<Option<Open>> {
     let start = block.json;
     let mut open = None;
     for mut part in block.parts()? {
@@ -179,7 +175,7 @@ fn begin(block: Block<'_>, sink: &mut Sink<'_>) -> Result<Option<Open>, Fault> {
 }
 
 impl Open {
-    fn add(&mut self, delta: &Delta<'_>, sink: &mut Sink<'_>) -> Result<(), Fault> {
+    fn add(&mut self, delta: &Delta<'_>, sink: &mut Sink<'_>) -> Outcome {
         let at = match self {
             Open::Part(at) => *at,
             Open::Native(native) => {
@@ -212,7 +208,7 @@ impl Open {
         Ok(())
     }
 
-    fn end(self, sink: &mut Sink<'_>) -> Result<(), Fault> {
+    fn end(self, sink: &mut Sink<'_>) -> Outcome {
         match self {
             Open::Native(native) => {
                 let json = native.finish()?.into();

@@ -6,9 +6,9 @@
 
 use std::borrow::Cow;
 
-use super::Losses;
 use crate::dialect::conversation::Reasoning;
 use crate::dialect::edits::{LossKind, Param};
+use crate::dialect::losses::Losses;
 use crate::dialect::part::Text;
 use crate::dialect::write::JsonOut;
 use crate::units::Tokens;
@@ -122,12 +122,13 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The plan for this model. `hindrance`: why the model may not be given a budget. Without a
+    /// The plan for this model. `limits`: the one that was given, and the model's own, as far as it is
+    /// known. `hindrance`: why the model may not be given a budget. Without a
     /// budget, with an effort, the API takes all that hinders.
     pub(super) fn of(
         wish: &'a Reasoning<'_>,
         model: Model,
-        max_output: Option<Tokens>,
+        limits: (Option<Tokens>, Option<Tokens>),
         hindrance: Option<&'static str>,
         losses: &mut Losses,
     ) -> Plan<'a> {
@@ -137,11 +138,11 @@ impl<'a> Plan<'a> {
             plan.thinking = (!model.is_off_by_itself()).then_some(Thinking::Disabled);
         } else if !wish.is_unset() {
             match hindrance.filter(|_| !model.takes_efforts()) {
-                Some(why) => losses.add(name, LossKind::Dropped, why),
+                Some(why) => losses.note(name, LossKind::Dropped, why),
                 None => plan.think(wish, model, losses),
             }
         }
-        plan.limit(max_output, losses);
+        plan.limit(limits, losses);
         plan
     }
 
@@ -159,15 +160,15 @@ impl<'a> Plan<'a> {
                 "xhigh" if model.takes_budgets() => Cow::Borrowed("high"),
                 "low" | "medium" | "high" | "xhigh" | "max" => Cow::Owned(word.to_string()),
                 other => {
-                    losses.add(name, LossKind::Dropped, format!("`{other}` is unknown there"));
+                    losses.note(name, LossKind::Dropped, format!("`{other}` is unknown there"));
                     return;
                 }
             };
             if effort != word {
-                losses.add(name, LossKind::Clamped, format!("`{word}` to `{effort}`"));
+                losses.note(name, LossKind::Clamped, format!("`{word}` to `{effort}`"));
             } else if let (Some(budget), None) = (wish.budget, &wish.effort) {
                 let note = format!("a budget of {budget} tokens is sent as the effort `{word}`");
-                losses.add("reasoning.budget", LossKind::Emulated, note);
+                losses.note("reasoning.budget", LossKind::Emulated, note);
             }
             self.effort = Some(effort);
             return;
@@ -178,14 +179,14 @@ impl<'a> Plan<'a> {
         match (&wish.effort, measured) {
             (Some(word), Some(_)) => {
                 let note = format!("the effort `{word}` is sent as a budget of {budget} tokens");
-                losses.add(name, LossKind::Emulated, note);
+                losses.note(name, LossKind::Emulated, note);
             }
             (Some(word), None) => {
                 let note = format!("`{word}` is unknown there; it may take {budget} tokens");
-                losses.add(name, LossKind::Emulated, note);
+                losses.note(name, LossKind::Emulated, note);
             }
             (None, Some(wanted)) if wanted < budget => {
-                losses.add(name, LossKind::Clamped, format!("{wanted} to {budget} tokens"));
+                losses.note(name, LossKind::Clamped, format!("{wanted} to {budget} tokens"));
             }
             _ => {}
         }
@@ -194,16 +195,23 @@ impl<'a> Plan<'a> {
 
     /// The limit on the whole answer must be above the budget. A limit that was given is kept, and
     /// the budget goes down to three quarters of it; only the smallest budget makes the limit rise.
-    fn limit(&mut self, given: Option<Tokens>, losses: &mut Losses) {
-        let Some(Tokens(given)) = given else {
-            self.max_tokens = USUAL_OUTPUT
-                + match &self.thinking {
+    /// Where none was given it is the usual one, or the model's own where that is lower: a higher
+    /// one is refused.
+    fn limit(&mut self, limits: (Option<Tokens>, Option<Tokens>), losses: &mut Losses) {
+        let given = match limits {
+            (Some(Tokens(given)), _) => given,
+            (None, longest) => {
+                let thinking = match &self.thinking {
                     Some(Thinking::Budget(budget)) => *budget,
                     Some(Thinking::Adaptive) => 24 * LEAST,
                     _ => 0,
                 };
-            let note = format!("a limit has to be there: {} tokens", self.max_tokens);
-            return losses.add(Param::MaxOutput.name(), LossKind::Emulated, note);
+                let usual = USUAL_OUTPUT.saturating_add(thinking);
+                let most = longest.map_or(usual, |Tokens(longest)| usual.min(longest));
+                let note = format!("a limit has to be there: {most} tokens");
+                losses.note(Param::MaxOutput.name(), LossKind::Emulated, note);
+                most
+            }
         };
         self.max_tokens = given;
         let Some(Thinking::Budget(budget)) = &mut self.thinking else { return };
@@ -213,13 +221,13 @@ impl<'a> Plan<'a> {
         let lower = (given / 4 * 3).max(LEAST);
         if lower < *budget {
             let note = format!("the limit on the answer leaves {lower} tokens for thinking");
-            losses.add(Param::Reasoning.name(), LossKind::Clamped, note);
+            losses.note(Param::Reasoning.name(), LossKind::Clamped, note);
             *budget = lower;
         }
         if given <= *budget {
-            self.max_tokens = *budget + given;
+            self.max_tokens = budget.saturating_add(given);
             let note = format!("{given} to {}: thinking counts into it", self.max_tokens);
-            losses.add(Param::MaxOutput.name(), LossKind::Clamped, note);
+            losses.note(Param::MaxOutput.name(), LossKind::Clamped, note);
         }
     }
 
@@ -260,9 +268,9 @@ mod tests {
 
     fn plan(wish: &Reasoning<'_>, model: &str, most: Option<u64>) -> (Plan<'static>, usize) {
         let mut losses = Losses::default();
-        let plan = Plan::of(wish, Model::of(model), most.map(Tokens), None, &mut losses);
+        let plan = Plan::of(wish, Model::of(model), (most.map(Tokens), None), None, &mut losses);
         let effort = plan.effort.map(|effort| Cow::Owned(effort.into_owned()));
-        (Plan { effort, ..plan }, losses.0.len())
+        (Plan { effort, ..plan }, losses.into_vec().len())
     }
 
     fn effort(word: &'static str) -> Reasoning<'static> {
@@ -307,6 +315,27 @@ mod tests {
         assert_eq!(fit(Some(1_200)), (Some(Thinking::Budget(1_024)), 1_200));
         assert_eq!(fit(Some(300)), (Some(Thinking::Budget(1_024)), 1_324));
         assert_eq!(fit(None), (Some(Thinking::Budget(24_576)), 32_768));
+    }
+
+    #[test]
+    fn without_a_limit_the_models_own_counts_where_it_is_lower() {
+        let unlimited = |wish: &Reasoning<'_>, model: &str, longest: Option<u64>| {
+            let mut losses = Losses::default();
+            let limits = (None, longest.map(Tokens));
+            let plan = Plan::of(wish, Model::of(model), limits, None, &mut losses);
+            (plan.thinking.clone(), plan.max_tokens)
+        };
+        let quiet = Reasoning::default();
+        assert_eq!(unlimited(&quiet, "claude-3-haiku", None), (None, 8_192));
+        assert_eq!(unlimited(&quiet, "claude-3-haiku", Some(4_096)), (None, 4_096));
+        assert_eq!(unlimited(&quiet, "claude-sonnet-4-5", Some(64_000)), (None, 8_192));
+        // The budget fits into that limit as into one that was given.
+        let budget = |budget| Some(Thinking::Budget(budget));
+        let old = |longest| unlimited(&effort("high"), "claude-sonnet-4-5", longest);
+        assert_eq!(old(Some(64_000)), (budget(24_576), 32_768));
+        assert_eq!(old(Some(16_000)), (budget(12_000), 16_000));
+        let endless = Reasoning { budget: Some(Tokens(u64::MAX)), ..Reasoning::default() };
+        assert_eq!(unlimited(&endless, "claude-sonnet-4-5", None).1, u64::MAX);
     }
 
     #[test]

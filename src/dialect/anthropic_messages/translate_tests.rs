@@ -114,10 +114,7 @@ fn openai_is_told_what_can_be_told() {
     body["messages"][0]["content"].as_array_mut().unwrap().remove(3);
     body["messages"][0]["content"].as_array_mut().unwrap().remove(5);
     let (sent, losses) = to_openai(&body);
-    assert_eq!(
-        sent["messages"][0],
-        json!({"role": "system", "content": [{"type": "text", "text": "Be brief."}]})
-    );
+    assert_eq!(sent["messages"][0], json!({"role": "system", "content": "Be brief."}));
     assert_eq!(sent["messages"][2]["content"], "I look.");
     assert_eq!(
         sent["messages"][2]["tool_calls"][0]["function"],
@@ -340,13 +337,15 @@ fn foreign() -> Answer {
         Part::new(Body::Refusal("no".into())),
     ];
     let choice = Choice { parts, finish: Some(Finish::ToolCalls), ..Choice::default() };
-    Answer { id: "a".into(), choices: vec![choice], ..Answer::default() }
+    let mut answer = Answer { id: "a".into(), choices: vec![choice], ..Answer::default() };
+    answer.name_calls("req-1");
+    answer
 }
 
 #[test]
 fn foreign_answers_are_written_as_blocks() {
     let body: Value = serde_json::from_slice(&whole(OWN, &foreign(), &context())).unwrap();
-    let call = json!({"type": "redacted_thinking", "data": "pointsman.call:toolu_req-1_6:pointsman:gemini.generate:s"});
+    let call = json!({"type": "redacted_thinking", "data": "pointsman.call:call_made_req_1_0_6:pointsman:gemini.generate:s"});
     assert_eq!(
         body["content"],
         json!([
@@ -356,7 +355,7 @@ fn foreign_answers_are_written_as_blocks() {
             {"type": "text", "text": "said"},
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}},
             call,
-            {"type": "tool_use", "id": "toolu_req-1_6", "name": "f", "input": {"a": 1}},
+            {"type": "tool_use", "id": "call_made_req_1_0_6", "name": "f", "input": {"a": 1}},
             {"type": "tool_use", "id": "c2", "name": "g", "input": {}},
             {"type": "tool_use", "id": "x", "name": "h", "input": {"input": "ra\"w"}},
             {"type": "text", "text": "no"},
@@ -392,4 +391,76 @@ fn signatures_survive_a_client_that_knows_none_of_them() {
     let encoded = request.encode(&Edits::default(), &Quirks::NONE);
     let sent = String::from_utf8_lossy(&encoded.body).into_owned();
     assert!(!sent.contains("thinking") && !sent.contains("pointsman"), "{sent}");
+}
+
+#[test]
+fn on_vertex_the_address_names_the_model() {
+    let body =
+        json!({"model": "m", "max_tokens": 3, "messages": [{"role": "user", "content": "x"}]});
+    let quirks = Quirks { model_in_path: true, ..Quirks::NONE };
+    let request = openai_chat::Request::read(Bytes::from(body.to_string())).unwrap();
+    let passage = Passage::of(Dialect::OpenAiChat, &[OWN]).unwrap();
+    let edits = Edits { model: Some("claude-3-7-sonnet@20250219".into()), ..Edits::default() };
+    let encoded = passage.encode(&request.into(), &edits, &quirks, |_| {}).unwrap();
+    let sent: Value = serde_json::from_slice(&encoded.body).unwrap();
+    let expected = json!({"anthropic_version": "vertex-2023-10-16", "max_tokens": 3,
+        "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn the_models_own_limit_counts_where_it_is_lower() {
+    let body = json!({"model": "claude-3-haiku", "messages": [{"role": "user", "content": "x"}]});
+    let request = openai_chat::Request::read(Bytes::from(body.to_string())).unwrap().into();
+    let passage = Passage::of(Dialect::OpenAiChat, &[OWN]).unwrap();
+    let limit = |longest: Option<u64>| {
+        let edits = Edits { longest: longest.map(crate::units::Tokens), ..Edits::default() };
+        let encoded = passage.encode(&request, &edits, &Quirks::NONE, |_| {}).unwrap();
+        serde_json::from_slice::<Value>(&encoded.body).unwrap()["max_tokens"].as_u64()
+    };
+    assert_eq!(
+        (limit(None), limit(Some(4096)), limit(Some(64_000))),
+        (Some(8192), Some(4096), Some(8192))
+    );
+}
+
+#[test]
+fn no_more_than_four_marks_are_sent() {
+    let marked =
+        |text: &str| json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}});
+    let tool = |name: &str| {
+        json!({"type": "function", "function": {"name": name},
+        "cache_control": {"type": "ephemeral"}})
+    };
+    let body = |tools: Value| {
+        json!({"model": "m", "max_tokens": 3, "tools": tools, "messages": [
+            {"role": "system", "content": [marked("a")]},
+            {"role": "user", "content": [marked("b"), marked("")]},
+            {"role": "assistant", "tool_calls": [{"id": "c", "type": "function",
+                "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": [marked("c")]},
+        ]})
+    };
+    let marks = |sent: &Value| sent.to_string().matches("cache_control").count();
+    // A result that is marked at its end is so within and without.
+    let (four, lost) = from_openai(&body(json!([])));
+    assert_eq!((marks(&four), lost.len()), (4, 0), "{four} {lost:?}");
+    let (sent, lost) = from_openai(&body(json!([tool("f"), tool("g")])));
+    assert_eq!((marks(&sent), &lost[..]), (4, &["cache_control:Clamped".to_owned()][..]));
+    assert_eq!(sent["messages"], four["messages"]);
+    assert_eq!(sent["system"], four["system"]);
+    assert_eq!(marks(&sent["tools"]), 0);
+}
+
+#[test]
+fn signatures_of_calls_with_odd_ids_come_back() {
+    let signed = signature(Dialect::GeminiGenerate, "s:1");
+    let call = Part::call("functions.f:0", "f", "{}").signed(signed.clone());
+    let choice = Choice { parts: vec![call], ..Choice::default() };
+    let answer = Answer { choices: vec![choice], ..Answer::default() };
+    let written: Value = serde_json::from_slice(&whole(OWN, &answer, &context())).unwrap();
+    let next = json!({"model": "m", "max_tokens": 1, "messages": [
+        {"role": "assistant", "content": written["content"]}]});
+    let request = read(&next);
+    assert_eq!(request.decode().unwrap().messages[0].parts[0].signature, signed);
 }

@@ -1,11 +1,12 @@
 //! Messages as this dialect wants them: turns of user and assistant, the user's first, with what
 //! tools came to at the beginning of the user's.
 
+use super::OWN;
 use super::content::{is_object, refused};
 use super::ids::Ids;
-use super::{Losses, OWN};
 use crate::dialect::conversation::{Conversation, Message, Role};
 use crate::dialect::edits::{LossKind, Param};
+use crate::dialect::losses::Losses;
 use crate::dialect::part::{Body, Part, Text, ToolCall, ToolResult};
 use crate::dialect::quirks::Quirks;
 
@@ -36,8 +37,6 @@ const OPENING: &str = "(The conversation begins with the assistant.)";
 pub(super) struct Turns<'c, 'l> {
     pub quirks: &'c Quirks,
     pub losses: &'l mut Losses,
-    /// What makes the request impossible.
-    pub impossible: Option<String>,
     /// The request came in this dialect, so all is in order as it is.
     pub exact: bool,
     ids: Ids<'c>,
@@ -46,7 +45,7 @@ pub(super) struct Turns<'c, 'l> {
 
 impl<'c, 'l> Turns<'c, 'l> {
     pub(super) fn new(quirks: &'c Quirks, losses: &'l mut Losses, exact: bool) -> Turns<'c, 'l> {
-        Turns { quirks, losses, impossible: None, exact, ids: Ids::default(), turns: Vec::new() }
+        Turns { quirks, losses, exact, ids: Ids::default(), turns: Vec::new() }
     }
 
     /// The parts of the system prompt, and the turns behind it.
@@ -69,12 +68,12 @@ impl<'c, 'l> Turns<'c, 'l> {
         match turns.first() {
             Some(first) if first.role == "assistant" => {
                 let note = "the assistant may not begin, so a word of the user's was put in front";
-                self.losses.add("messages", LossKind::Emulated, note);
+                self.losses.note("messages", LossKind::Emulated, note);
                 turns.insert(0, Turn { role: "user", pieces: vec![Piece::Words(OPENING)] });
             }
             None if !system.is_empty() => {
                 let note = "a system prompt alone is sent as the user's message";
-                self.losses.add(Param::Role.name(), LossKind::Emulated, note);
+                self.losses.note(Param::Role.name(), LossKind::Emulated, note);
                 turns.push(Turn { role: "user", pieces: std::mem::take(&mut system) });
             }
             _ => {}
@@ -84,14 +83,14 @@ impl<'c, 'l> Turns<'c, 'l> {
 
     fn message(&mut self, message: &'c Message<'c>) {
         if message.name.is_some() {
-            self.losses.add("name", LossKind::Dropped, "speakers of one role have no names there");
+            self.losses.note("name", LossKind::Dropped, "speakers of one role have no names there");
         }
         let role = match message.role {
             Role::Assistant => "assistant",
             Role::System if self.exact => "system",
             Role::System => {
                 let note = "a system message behind the first turn is sent as the user's";
-                self.losses.add(Param::Role.name(), LossKind::Emulated, note);
+                self.losses.note(Param::Role.name(), LossKind::Emulated, note);
                 "user"
             }
             Role::User | Role::Tool => "user",
@@ -111,7 +110,7 @@ impl<'c, 'l> Turns<'c, 'l> {
     /// A part as it will be written; nothing, with the loss told, where it cannot be.
     fn piece(&mut self, part: &'c Part<'c>, role: Role) -> Option<Piece<'c>> {
         let mut drop = |param: &'static str, note: String| {
-            self.losses.add(param, LossKind::Dropped, note);
+            self.losses.note(param, LossKind::Dropped, note);
             None
         };
         match &part.body {
@@ -143,7 +142,7 @@ impl<'c, 'l> Turns<'c, 'l> {
             Body::Media(media) => match refused(media) {
                 None => Some(Piece::Part(part)),
                 Some(what) => {
-                    self.impossible.get_or_insert(what);
+                    self.losses.refuse(what);
                     None
                 }
             },
@@ -152,7 +151,7 @@ impl<'c, 'l> Turns<'c, 'l> {
                     || !(call.arguments.trim().is_empty() || is_object(&call.arguments))
                 {
                     let note = "arguments that are no JSON object are sent inside of one";
-                    self.losses.add("tool_call.arguments", LossKind::Emulated, note);
+                    self.losses.note("tool_call.arguments", LossKind::Emulated, note);
                 }
                 Some(Piece::Call(part, call, self.ids.of_call(&call.id, &call.name)))
             }

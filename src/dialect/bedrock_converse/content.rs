@@ -2,6 +2,7 @@
 //! tools in front, no empty text, and no calls of tools where none are offered.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::encode::{cache_point, is_name};
 use super::family::Family;
@@ -88,6 +89,8 @@ impl Turn {
 /// Everything that was said.
 pub(super) struct Content<'e, 'c> {
     it: &'c Conversation<'c>,
+    /// The tools that calls are of, by the calls' ids.
+    called: HashMap<&'c str, &'c str>,
     family: Family,
     /// Tools are offered: only then there may be calls and results.
     has_tools: bool,
@@ -106,7 +109,16 @@ impl<'e, 'c> Content<'e, 'c> {
         losses: &'e mut Losses,
     ) -> Content<'e, 'c> {
         let (names, turns) = (Vec::new(), Vec::new());
-        Content { it, family, has_tools, losses, names, system: Blocks::default(), turns }
+        Content {
+            it,
+            called: it.tools_of_calls(),
+            family,
+            has_tools,
+            losses,
+            names,
+            system: Blocks::default(),
+            turns,
+        }
     }
 
     /// Takes in all messages.
@@ -397,7 +409,7 @@ impl<'e, 'c> Content<'e, 'c> {
     /// What a tool came to, in words.
     fn told_result(&mut self, blocks: &mut Blocks, result: &'c ToolResult<'c>) -> bool {
         self.lose_tools();
-        let name = result.name.as_deref().or_else(|| self.it.tool_of_call(&result.call));
+        let name = result.name.as_deref().or_else(|| self.called.get(&*result.call).copied());
         let how = if result.error { "failed" } else { "answers" };
         let text = result.text();
         let said =

@@ -1,6 +1,6 @@
 //! Writing an answer of another dialect for a client that speaks this one.
 
-use super::encode::{arguments, is_object, one_line};
+use super::encode::{arguments, is_object};
 use super::piece::{BARE_ARGUMENTS, BARE_INPUT};
 use super::{grounding, signature, usage};
 use crate::dialect::Dialect;
@@ -82,7 +82,7 @@ fn is_said(part: &Part<'_>) -> bool {
 
 fn write_part(w: &mut JsonOut<'_>, part: &Part<'_>) {
     if let Body::Native { json, .. } = &part.body {
-        return w.raw(&one_line(json));
+        return w.raw(json);
     }
     w.object(|w| {
         match &part.body {

@@ -219,16 +219,19 @@ fn calls_without_ids_get_some_for_openais_clients() {
         )),
     };
     let side = crate::dialect::passage::client_side(Dialect::OpenAiChat);
-    let whole: serde_json::Value =
-        serde_json::from_slice(&side.write(&answer(&json), &context)).unwrap();
+    let mut named = answer(&json);
+    named.name_calls(&context.id);
+    let whole: serde_json::Value = serde_json::from_slice(&side.write(&named, &context)).unwrap();
     let calls = &whole["choices"][0]["message"]["tool_calls"];
-    assert_eq!(calls[0]["id"], "call_0123456789abcdef_0_0");
-    assert_eq!(calls[1]["id"], "call_0123456789abcdef_0_1");
-    let mut machine = stream(Wire::Sse, Quirks::NONE).translated(side.writer(&context));
+    assert_eq!(calls[0]["id"], "call_made_0123456789abcdef_0_0");
+    assert_eq!(calls[1]["id"], "call_made_0123456789abcdef_0_1");
+    let machine = stream(Wire::Sse, Quirks::NONE).translated(side.writer(&context));
+    let mut machine = machine.naming(&context.id);
     let events = machine.push(Bytes::from(format!("data: {json}\n\n")));
     let told = String::from_utf8_lossy(&events[0].raw).into_owned();
     assert!(
-        told.contains("call_0123456789abcdef_0_0") && told.contains("call_0123456789abcdef_0_1")
+        told.contains("call_made_0123456789abcdef_0_0")
+            && told.contains("call_made_0123456789abcdef_0_1")
     );
 }
 

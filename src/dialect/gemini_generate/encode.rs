@@ -1,17 +1,21 @@
 //! From the neutral form to a request.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::config::VALIDATED;
 use super::turns::{Item, Turn, Turns};
 use crate::dialect::Dialect;
 use crate::dialect::conversation::{Conversation, Format, Reasoning, Tool, ToolChoice};
-use crate::dialect::edits::{Encoded, Loss, LossKind, Param};
-use crate::dialect::json::{self, JsonError, Kind, Scanner};
+use crate::dialect::edits::{Encoded, LossKind, Param};
+use crate::dialect::json::{self, Kind, Scanner};
+use crate::dialect::losses::Losses;
 use crate::dialect::part::{Body, Media, MediaKind, Part, Source, ToolCall, ToolResult};
 use crate::dialect::passage::Inexpressible;
 use crate::dialect::quirks::Quirks;
 use crate::dialect::write::{JsonOut, object};
+
+/// What becomes of wishes for caching.
+const CACHES: &str = "it caches by itself";
 
 /// Writes a request for a provider with these quirks. The model and whether a stream is wanted are
 /// not in it.
@@ -24,45 +28,18 @@ pub(super) fn encode(
 ) -> Result<Encoded, Inexpressible> {
     let mut losses = Losses::default();
     let turns = Turns::of(conversation, &mut losses);
-    let mut encoder = Encoder { it: conversation, quirks, losses, impossible: None };
+    let called = conversation.tools_of_calls();
+    let mut encoder = Encoder { it: conversation, quirks, losses, called };
     let body = object(4096, |w| encoder.request(w, &turns));
-    match encoder.impossible {
-        Some(what) => Err(Inexpressible::new(what)),
-        None => Ok(Encoded { body: body.into(), losses: encoder.losses.all }),
-    }
-}
-
-/// What cannot be said, each only once.
-#[derive(Default)]
-pub(super) struct Losses {
-    all: Vec<Loss>,
-}
-
-impl Losses {
-    pub(super) fn add(
-        &mut self,
-        param: impl Into<Cow<'static, str>>,
-        how: LossKind,
-        note: impl Into<String>,
-    ) {
-        let loss = Loss { param: param.into(), how, note: note.into() };
-        if !self.all.contains(&loss) {
-            self.all.push(loss);
-        }
-    }
-
-    fn dropped(&mut self, param: impl Into<Cow<'static, str>>, lost: bool, note: &str) {
-        if lost {
-            self.add(param, LossKind::Dropped, note);
-        }
-    }
+    encoder.losses.encoded(body)
 }
 
 struct Encoder<'c> {
     it: &'c Conversation<'c>,
     quirks: &'c Quirks,
     losses: Losses,
-    impossible: Option<String>,
+    /// The tools that calls are of, by the calls' ids.
+    called: HashMap<&'c str, &'c str>,
 }
 
 impl Encoder<'_> {
@@ -72,9 +49,7 @@ impl Encoder<'_> {
 
     /// Whether the provider takes a parameter; notes the loss where it does not.
     fn takes(&mut self, param: Param, given: bool) -> bool {
-        let refused = self.quirks.unsupported.contains(&param);
-        self.losses.dropped(param.name(), given && refused, "it is not supported there");
-        given && !refused
+        self.losses.takes(self.quirks, param, given)
     }
 
     /// A field of the origin's that goes back under its own name.
@@ -107,7 +82,9 @@ impl Encoder<'_> {
         self.losses.dropped(Param::User.name(), it.user.is_some(), unknown);
         self.losses.dropped(Param::Store.name(), it.store == Some(true), unknown);
         self.losses.dropped("metadata", it.metadata.is_some(), unknown);
-        self.losses.dropped("cache_key", it.cache_key.is_some(), "it caches by itself");
+        if it.cache_key.is_some() {
+            self.losses.note("prompt_cache_key", LossKind::Emulated, CACHES);
+        }
         self.losses.dropped("audio", it.audio.is_some(), "the answer comes in words");
         for (name, json) in &it.extras {
             if !self.is_own() {
@@ -133,7 +110,7 @@ impl Encoder<'_> {
             let given = limit.map_or(wanted, |limit| wanted.min(limit));
             if given < wanted {
                 let note = format!("{wanted} to {given}");
-                self.losses.add(Param::Temperature.name(), LossKind::Clamped, note);
+                self.losses.note(Param::Temperature.name(), LossKind::Clamped, note);
             }
             w.field_float("temperature", given);
         }
@@ -151,7 +128,7 @@ impl Encoder<'_> {
             let given = wanted.clamp(i64::from(i32::MIN), i64::from(i32::MAX));
             if given != wanted {
                 let note = format!("{wanted} to {given}");
-                self.losses.add(Param::Seed.name(), LossKind::Clamped, note);
+                self.losses.note(Param::Seed.name(), LossKind::Clamped, note);
             }
             w.field_int("seed", given);
         }
@@ -200,7 +177,7 @@ impl Encoder<'_> {
         let budget = budget(it);
         if let (Some(effort), None, None) = (&it.effort, budget, level) {
             let note = format!("the effort `{effort}` is unknown there");
-            self.losses.add(Param::Reasoning.name(), LossKind::Dropped, note);
+            self.losses.note(Param::Reasoning.name(), LossKind::Dropped, note);
         }
         w.field_object("thinkingConfig", |w| {
             match level {
@@ -233,12 +210,13 @@ impl Encoder<'_> {
                     let strict = function.strict == Some(true);
                     let note = "it is not promised that arguments follow the schema";
                     self.losses.dropped("tools.strict", strict, note);
-                    let marked = function.cache.is_some();
-                    self.losses.dropped("cache_control", marked, "it caches by itself");
+                    if function.cache.is_some() {
+                        self.losses.note("cache_control", LossKind::Emulated, CACHES);
+                    }
                     continue;
                 }
             };
-            self.losses.add("tools", LossKind::Dropped, note);
+            self.losses.note("tools", LossKind::Dropped, note);
         }
         let has_functions = it.functions().next().is_some();
         if has_functions || native().next().is_some() {
@@ -331,7 +309,9 @@ impl Encoder<'_> {
     }
 
     fn part(&mut self, w: &mut JsonOut<'_>, part: &Part<'_>) {
-        self.losses.dropped("cache_control", part.cache.is_some(), "it caches by itself");
+        if part.cache.is_some() {
+            self.losses.note("cache_control", LossKind::Emulated, CACHES);
+        }
         let own = part.signature.as_ref().and_then(|it| it.for_signer(Dialect::GeminiGenerate));
         match &part.body {
             Body::Text { text, .. } | Body::Refusal(text) => w.object(|w| {
@@ -354,7 +334,7 @@ impl Encoder<'_> {
         if !result.call.is_empty() {
             w.field_str("id", &result.call);
         }
-        let name = result.name.as_deref().or_else(|| self.it.tool_of_call(&result.call));
+        let name = result.name.as_deref().or_else(|| self.called.get(&*result.call).copied());
         w.field_str("name", name.unwrap_or(&result.call));
         let text = result.text();
         w.key("response");
@@ -400,7 +380,7 @@ impl Encoder<'_> {
             Source::Url { url, .. } => file(w, url, media.mime()),
             Source::File { id, dialect: Dialect::GeminiGenerate } => file(w, id, media.mime()),
             Source::Text(text) => {
-                self.losses.add("document", LossKind::Emulated, "a text document is sent as text");
+                self.losses.note("document", LossKind::Emulated, "a text document is sent as text");
                 w.object(|w| match &media.name {
                     Some(name) => w.field_str("text", &format!("{name}\n\n{text}")),
                     None => w.field_str("text", text),
@@ -408,7 +388,7 @@ impl Encoder<'_> {
             }
             Source::File { .. } => {
                 let kind = media.kind.name();
-                self.impossible.get_or_insert(format!(
+                self.losses.refuse(format!(
                     "the model's provider takes no {kind} from another provider's store"
                 ));
                 w.null();
@@ -446,22 +426,12 @@ pub(super) fn arguments(w: &mut JsonOut<'_>, call: &ToolCall<'_>, names: [&str; 
     match &*call.arguments {
         text if call.free_form => w.field_object("args", |w| w.field_str(free, text)),
         text if text.trim().is_empty() => w.field_object("args", |_| {}),
-        text if is_object(text) => w.field_raw("args", &one_line(text)),
+        text if is_object(text) => w.field_raw("args", text),
         text => w.field_object("args", |w| w.field_str(broken, text)),
     }
 }
 
 /// Whether a text is one JSON object.
 pub(super) fn is_object(text: &str) -> bool {
-    let begins = |mut scanner: Scanner<'_>| Ok::<bool, JsonError>(scanner.kind()? == Kind::Object);
-    begins(Scanner::new(text)) == Ok(true) && json::is_valid(text)
-}
-
-/// JSON without line breaks, which would tear an event of a stream apart; inside of strings there
-/// are none.
-pub(super) fn one_line(json: &str) -> Cow<'_, str> {
-    match json.contains(['\n', '\r']) {
-        true => Cow::Owned(json.replace(['\n', '\r'], " ")),
-        false => Cow::Borrowed(json),
-    }
+    Scanner::new(text).kind() == Ok(Kind::Object) && json::is_valid(text)
 }

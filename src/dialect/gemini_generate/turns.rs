@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use super::encode::Losses;
 use super::signature::PLACEHOLDER;
 use crate::dialect::Dialect;
 use crate::dialect::conversation::{Conversation, Message, Role};
 use crate::dialect::edits::LossKind;
+use crate::dialect::losses::Losses;
 use crate::dialect::part::{Body, Part, Source, Text, ToolCall, ToolResult};
 
 /// A conversation in Google's order.
@@ -45,7 +45,7 @@ impl<'c> Turns<'c> {
             match &part.body {
                 Body::Text { text, .. } if text.is_empty() => {}
                 Body::Text { text, .. } => turns.system.push(text),
-                _ => losses.add("system", LossKind::Dropped, "instructions are words there"),
+                _ => losses.note("system", LossKind::Dropped, "instructions are words there"),
             }
         }
         for message in rest {
@@ -53,7 +53,7 @@ impl<'c> Turns<'c> {
         }
         turns.flush_media();
         if turns.all.first().is_none_or(|turn| turn.role != "user") {
-            losses.add("messages", LossKind::Emulated, "a blank message of the user's begins");
+            losses.note("messages", LossKind::Emulated, "a blank message of the user's begins");
             let items = vec![Item::Text(" ")];
             turns.all.insert(0, Turn { role: "user", results: false, items });
         }
@@ -63,14 +63,14 @@ impl<'c> Turns<'c> {
 
     fn message(&mut self, message: &'c Message<'c>, origin: Dialect, losses: &mut Losses) {
         if message.name.is_some() {
-            losses.add("messages.name", LossKind::Dropped, "speakers have no names there");
+            losses.note("messages.name", LossKind::Dropped, "speakers have no names there");
         }
         let role = match message.role {
             Role::Assistant => "model",
             Role::User | Role::Tool => "user",
             Role::System => {
                 let note = "instructions behind the first message are sent as the user's";
-                losses.add("system", LossKind::Emulated, note);
+                losses.note("system", LossKind::Emulated, note);
                 "user"
             }
         };
@@ -93,7 +93,7 @@ impl<'c> Turns<'c> {
                 self.push(role, true, Item::Result(result));
                 if result.has_media() && origin != own {
                     let note = "images of a tool's result are sent beside it";
-                    losses.add("tool_result.media", LossKind::Emulated, note);
+                    losses.note("tool_result.media", LossKind::Emulated, note);
                     let media =
                         result.parts.iter().filter(|part| matches!(part.body, Body::Media(_)));
                     self.media.extend(media.map(Item::Part));
@@ -114,7 +114,7 @@ impl<'c> Turns<'c> {
                     self.push(role, false, Item::Part(part));
                 } else {
                     let note = "only thinking that Google signed goes back there";
-                    losses.add("thinking", LossKind::Dropped, note);
+                    losses.note("thinking", LossKind::Dropped, note);
                 }
             }
             Body::Media(media) => match &media.source {
@@ -128,7 +128,7 @@ impl<'c> Turns<'c> {
             }
             Body::Native { dialect, .. } => {
                 let note = format!("a part that only {dialect} knows");
-                losses.add("content", LossKind::Dropped, note);
+                losses.note("content", LossKind::Dropped, note);
             }
         }
     }
@@ -166,7 +166,7 @@ impl<'c> Turns<'c> {
             if let Some(signature @ None) = first {
                 *signature = Some(Cow::Borrowed(PLACEHOLDER));
                 let note = "a call that Google did not sign is marked as unsigned";
-                losses.add("tool_calls.signature", LossKind::Emulated, note);
+                losses.note("tool_calls.signature", LossKind::Emulated, note);
             }
         }
     }

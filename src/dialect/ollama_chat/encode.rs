@@ -1,5 +1,7 @@
 //! From the neutral form to a request.
 
+use std::collections::HashMap;
+
 use crate::dialect::Dialect;
 use crate::dialect::conversation::{
     Conversation, Format, Function, Message, Role, Tool, ToolChoice,
@@ -16,7 +18,8 @@ use crate::dialect::write::{JsonOut, object};
 /// # Errors
 /// When it speaks of media that are not there as images in base64.
 pub(super) fn encode(it: &Conversation<'_>, quirks: &Quirks) -> Result<Encoded, Inexpressible> {
-    let mut encoder = Encoder { it, quirks, losses: Losses::default() };
+    let called = it.tools_of_calls();
+    let mut encoder = Encoder { it, quirks, losses: Losses::default(), called };
     let body = object(4096, |w| encoder.request(w));
     encoder.losses.encoded(body)
 }
@@ -25,6 +28,8 @@ struct Encoder<'c> {
     it: &'c Conversation<'c>,
     quirks: &'c Quirks,
     losses: Losses,
+    /// The tools that calls are of, by the calls' ids.
+    called: HashMap<&'c str, &'c str>,
 }
 
 impl Encoder<'_> {
@@ -175,7 +180,7 @@ impl Encoder<'_> {
 
     fn result(&mut self, w: &mut JsonOut<'_>, result: &ToolResult<'_>) {
         w.field_str("role", "tool");
-        let name = result.name.as_deref().or_else(|| self.it.tool_of_call(&result.call));
+        let name = result.name.as_deref().or_else(|| self.called.get(&*result.call).copied());
         w.maybe_str("tool_name", name);
         // Not every version looks at it; it tells two calls of one tool apart.
         if !result.call.is_empty() {

@@ -4,10 +4,11 @@ use super::pieces::{CallPiece, annotations, audio, images, logprobs};
 use crate::dialect::Dialect;
 use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::error::UpstreamError;
+use crate::dialect::fault::{self, Fault, Outcome};
 use crate::dialect::json::{JsonError, Kind, Scanner};
 use crate::dialect::part::{Body, Part, Signature, ToolCall};
 use crate::dialect::quirks::Quirks;
-use crate::dialect::sink::{Run, Sink, TooMany};
+use crate::dialect::sink::{Run, Sink};
 use crate::dialect::usage::Usage;
 
 /// Reads a complete answer. It is tolerant: fields of a type that nobody expects are passed over.
@@ -17,16 +18,10 @@ use crate::dialect::usage::Usage;
 /// [`crate::error_class::ErrorClass::InvalidResponse`] for what is no JSON object, or has neither
 /// choices nor an error.
 pub fn read(body: &[u8], quirks: &Quirks) -> Result<Answer, UpstreamError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| UpstreamError::invalid("invalid_json", "the answer is not valid UTF-8"))?;
     let mut answer = Answer::default();
     let mut reader = Reader::new(Place::Message, *quirks);
-    let listed = reader.body(text, &mut Sink::new(&mut answer)).map_err(|fault| match fault {
-        Fault::Json(error) => {
-            UpstreamError::invalid("invalid_json", format!("the answer is not valid JSON: {error}"))
-        }
-        Fault::TooMany(error) => error.into(),
-    })?;
+    let mut sink = Sink::new(&mut answer);
+    let listed = reader.body(fault::text(body)?, &mut sink).map_err(Fault::of_answer)?;
     if answer.choices.is_empty() && answer.error.is_none() {
         // Some providers put the words of an error at the top, under status 200.
         if !listed {
@@ -45,26 +40,6 @@ pub(super) enum Place {
     /// In a chunk. Some providers repeat everything said so far in `message`, beside `delta`.
     Delta,
 }
-
-/// What goes wrong while a body is read.
-pub(super) enum Fault {
-    Json(JsonError),
-    TooMany(TooMany),
-}
-
-impl From<JsonError> for Fault {
-    fn from(error: JsonError) -> Fault {
-        Fault::Json(error)
-    }
-}
-
-impl From<TooMany> for Fault {
-    fn from(error: TooMany) -> Fault {
-        Fault::TooMany(error)
-    }
-}
-
-pub(super) type Outcome = Result<(), Fault>;
 
 /// Reads bodies or chunks into a sink; remembers which tool calls pieces belong to.
 #[derive(Debug)]
@@ -92,7 +67,7 @@ impl Reader {
     }
 
     /// Takes in what a body or a chunk says; gives whether it has a list of choices, even if empty.
-    pub(super) fn body(&mut self, text: &str, sink: &mut Sink<'_>) -> Result<bool, Fault> {
+    pub(super) fn body(&mut self, text: &str, sink: &mut Sink<'_>) -> Outcome<bool> {
         let (mut listed, mut groq_usage) = (false, None);
         let quirks = self.quirks;
         let mut scanner = Scanner::new(text);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::encode::arguments;
+use super::messages_out::merged;
 use crate::dialect::Dialect;
 use crate::dialect::answer::{Answer, Choice, Finish, TokenLogprob};
 use crate::dialect::part::{Body, Citation, Media, Part, Signature, Source, ToolCall};
@@ -19,7 +20,7 @@ pub(super) fn whole(answer: &Answer, context: &Context) -> Vec<u8> {
             for choice in &answer.choices {
                 w.object(|w| {
                     w.field_int("index", choice.index);
-                    w.field_object("message", |w| message(w, choice, context));
+                    w.field_object("message", |w| message(w, choice));
                     logprobs(w, &choice.logprobs.tokens);
                     w.field_str("finish_reason", finish(choice));
                 });
@@ -37,7 +38,7 @@ fn head(w: &mut JsonOut<'_>, answer: &Answer, context: &Context, object: &str) {
     w.maybe_str("service_tier", answer.service_tier.as_deref());
 }
 
-fn message(w: &mut JsonOut<'_>, choice: &Choice, context: &Context) {
+fn message(w: &mut JsonOut<'_>, choice: &Choice) {
     w.field_str("role", "assistant");
     let (text, thinking, refusal) = (choice.text(), choice.reasoning(), choice.refusal());
     match text.is_empty() && (choice.calls_tools() || !refusal.is_empty()) {
@@ -64,12 +65,8 @@ fn message(w: &mut JsonOut<'_>, choice: &Choice, context: &Context) {
     }
     if choice.calls_tools() {
         w.field_array("tool_calls", |w| {
-            choice.parts.iter().enumerate().for_each(|(at, part)| {
-                if let Body::Call(it) = &part.body {
-                    let id = id_of(it, context, choice.index, at);
-                    w.object(|w| call(w, part, &id, None));
-                }
-            });
+            let calls = choice.parts.iter().filter(|part| matches!(part.body, Body::Call(_)));
+            calls.for_each(|part| w.object(|w| call(w, part, None)));
         });
     }
     let cited = |part: &Part<'_>| matches!(&part.body, Body::Text { citations, .. } if !citations.is_empty());
@@ -123,6 +120,15 @@ fn media(w: &mut JsonOut<'_>, parts: &[Part<'_>]) {
 fn detail(w: &mut JsonOut<'_>, part: &Part<'_>, at: usize, with_text: bool) {
     let Body::Thinking { text, redacted } = &part.body else { return };
     let signature = part.signature.as_ref();
+    if let Some(own) = signature.and_then(|it| it.for_signer(Dialect::OpenAiChat)) {
+        // They are details already.
+        let all = merged(&[own]).unwrap_or_default();
+        let inside = all.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Some(items) = inside.map(str::trim).filter(|items| !items.is_empty()) {
+            w.raw(items);
+        }
+        return;
+    }
     w.object(|w| {
         if *redacted {
             w.field_str("type", "reasoning.encrypted");
@@ -141,22 +147,11 @@ fn written<'s>(signature: Option<&'s Signature<'_>>) -> Option<Cow<'s, str>> {
     signature.map(|signature| signature.written(Dialect::OpenAiChat))
 }
 
-/// The id of a call. Clients send it back with the result, so where the provider gives none, one is
-/// made up: of the request's id and the call's place, short enough for OpenAI itself.
-fn id_of<'c>(call: &'c ToolCall<'_>, context: &Context, choice: u32, at: usize) -> Cow<'c, str> {
-    if !call.id.is_empty() {
-        return Cow::Borrowed(&call.id);
-    }
-    let id = &context.id;
-    let tail = id.get(id.len().saturating_sub(16)..).unwrap_or(id);
-    Cow::Owned(format!("call_{tail}_{choice}_{at}"))
-}
-
 /// A tool call; on streams with its index, and what it has of arguments so far.
-fn call(w: &mut JsonOut<'_>, part: &Part<'_>, id: &str, index: Option<usize>) {
+fn call(w: &mut JsonOut<'_>, part: &Part<'_>, index: Option<usize>) {
     let Body::Call(call) = &part.body else { return };
     w.maybe_int("index", index.map(|index| index as u64));
-    w.field_str("id", id);
+    w.field_str("id", &call.id);
     let said: &str = match index {
         Some(_) => &call.arguments,
         None if call.free_form => &call.arguments,
@@ -192,8 +187,8 @@ fn annotation(w: &mut JsonOut<'_>, citation: &Citation<'_>, before: u64, length:
     w.object(|w| {
         w.field_str("type", "url_citation");
         w.field_object("url_citation", |w| {
-            w.field_int("start_index", before + from);
-            w.field_int("end_index", before + to);
+            w.field_int("start_index", before.saturating_add(from));
+            w.field_int("end_index", before.saturating_add(to));
             w.field_str("url", citation.url.as_deref().unwrap_or(""));
             w.field_str("title", citation.title.as_deref().unwrap_or(""));
             w.maybe_str("content", citation.quote.as_deref());
@@ -247,12 +242,12 @@ pub(in crate::dialect) fn usage(w: &mut JsonOut<'_>, usage: &Usage) {
     let (prompt, completion) = (usage.prompt(), usage.completion());
     w.field_int("prompt_tokens", prompt.0);
     w.field_int("completion_tokens", completion.0);
-    w.field_int("total_tokens", prompt.0 + completion.0);
+    w.field_int("total_tokens", usage.total().0);
     w.field_object("prompt_tokens_details", |w| {
         w.field_int("cached_tokens", usage.cache_read.0);
-        let written = usage.cache_write.0 + usage.cache_write_1h.0;
-        if written > 0 {
-            w.field_int("cache_write_tokens", written);
+        let written = usage.cache_write + usage.cache_write_1h;
+        if written.0 > 0 {
+            w.field_int("cache_write_tokens", written.0);
         }
         w.field_int("audio_tokens", usage.audio_in.0);
     });
@@ -330,14 +325,11 @@ impl Writer for Chunks {
             Delta::Part { choice, at } => {
                 let Some(part) = part_of(choice, at) else { return };
                 match &part.body {
-                    Body::Call(it) => {
-                        let id = id_of(it, &self.context, choice, at).into_owned();
-                        self.choice(answer, out, choice, |w| {
-                            w.field_array("tool_calls", |w| {
-                                w.object(|w| call(w, part, &id, Some(number(choice, at))));
-                            });
+                    Body::Call(_) => self.choice(answer, out, choice, |w| {
+                        w.field_array("tool_calls", |w| {
+                            w.object(|w| call(w, part, Some(number(choice, at))));
                         });
-                    }
+                    }),
                     Body::Media(_) => self.choice(answer, out, choice, |w| {
                         media(w, std::slice::from_ref(part));
                     }),

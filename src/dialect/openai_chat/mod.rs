@@ -10,6 +10,8 @@ pub mod assemble;
 mod decode;
 mod encode;
 pub(in crate::dialect) mod error;
+mod messages_in;
+mod messages_out;
 mod pieces;
 pub mod request;
 mod splice;

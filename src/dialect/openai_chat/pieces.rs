@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::answer::Outcome;
 use crate::dialect::answer::TokenLogprob;
+use crate::dialect::fault::Outcome;
 use crate::dialect::json::{self, JsonError, Kind, Scanner};
 use crate::dialect::part::{Body, Citation, Media, MediaKind, Part, Source, ToolCall};
 use crate::dialect::sink::Sink;
@@ -144,7 +144,7 @@ impl<'a> CallPiece<'a> {
 
     /// Whether this is more of `call`, rather than another one that shares its index, or has none.
     pub(super) fn continues(&self, call: &ToolCall<'_>) -> bool {
-        if !self.id.is_empty() && call.has_own_id() {
+        if !self.id.is_empty() && !call.id.is_empty() && !call.has_made_up_id() {
             return self.id == call.id;
         }
         if self.name.is_empty() || call.name.is_empty() {

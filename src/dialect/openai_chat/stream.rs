@@ -1,8 +1,9 @@
 //! The chunks of a stream, and what ends it.
 
-use super::answer::{Fault, Place, Reader};
+use super::answer::{Place, Reader};
 use crate::dialect::answer::Answer;
 use crate::dialect::error::UpstreamError;
+use crate::dialect::fault::Fault;
 use crate::dialect::framing::Wire;
 use crate::dialect::quirks::{EndMarker, Quirks};
 use crate::dialect::sink::Sink;
@@ -28,14 +29,8 @@ impl Decoder for Chunks {
             self.done = true;
             return Ok(Mark::Done);
         }
-        match self.reader.body(data, sink) {
-            Ok(_) => Ok(Mark::Piece),
-            Err(Fault::TooMany(error)) => Err(error.into()),
-            Err(Fault::Json(error)) => {
-                let message = format!("an event of the stream is not a chunk: {error}");
-                Err(UpstreamError::invalid("invalid_event", message))
-            }
-        }
+        self.reader.body(data, sink).map_err(Fault::of_event)?;
+        Ok(Mark::Piece)
     }
 
     fn is_complete(&self, answer: &Answer) -> bool {
@@ -56,6 +51,7 @@ mod tests {
     use super::*;
     use crate::dialect::answer::Finish;
     use crate::dialect::sink::Seen;
+    use crate::dialect::sse::MAX_EVENT;
     use crate::dialect::stream::{EventKind, StreamEnd};
     use crate::dialect::usage::UsageSource;
     use crate::error_class::ErrorClass;
@@ -143,7 +139,7 @@ mod tests {
     #[test]
     fn an_endless_event_fails_once() {
         let mut stream = super::stream(Quirks::NONE);
-        let chunk = Bytes::from(vec![b'x'; 700_000]);
+        let chunk = Bytes::from(vec![b'x'; MAX_EVENT / 3 * 2]);
         assert_eq!(stream.push(chunk.clone()).len(), 0);
         assert!(matches!(stream.push(chunk.clone())[0].kind, EventKind::Error(_)));
         assert_eq!(stream.push(chunk).len(), 0);

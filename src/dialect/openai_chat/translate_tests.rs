@@ -4,8 +4,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::dialect::edits::LossKind;
+use crate::dialect::conversation::{Message, Role};
+use crate::dialect::edits::{LossKind, Param};
 use crate::dialect::openai_chat::encode::encode;
+use crate::dialect::part::{
+    Body, CacheMark, Media, MediaKind, Part, Signature, Source, ToolResult,
+};
 use crate::dialect::quirks::Quirks;
 
 fn read(body: &Value) -> Request {
@@ -83,8 +87,6 @@ fn what_a_provider_does_not_take_is_told() {
     assert_eq!(losses, ["temperature:Clamped", "n:Dropped", "user:Dropped"]);
 }
 
-use crate::dialect::edits::Param;
-
 #[test]
 fn signed_thinking_goes_back_to_whom_it_came_from() {
     let mut conversation = Conversation::new(Dialect::AnthropicMessages);
@@ -149,9 +151,97 @@ fn a_late_id_is_no_new_call() {
         ..crate::dialect::openai_chat::pieces::CallPiece::default()
     };
     let mut call = crate::dialect::part::ToolCall { name: "f".into(), ..Default::default() };
-    call.identify("req_0123456789abcdef", 0, 2);
+    call.ensure_id("req_0123456789abcdef", 0, 2);
     assert!(call.id.ends_with("0123456789abcdef_0_2") && call.id.len() <= 40, "{}", call.id);
     assert!(piece("c1").continues(&call));
     call.id = "c2".into();
     assert!(!piece("c1").continues(&call) && piece("c2").continues(&call));
+}
+
+#[test]
+fn one_message_says_everything_once() {
+    let mut conversation = Conversation::new(Dialect::AnthropicMessages);
+    let details = |value: &'static str| {
+        Some(Signature { dialect: Dialect::OpenAiChat, value: Cow::Borrowed(value) })
+    };
+    conversation.messages.push(Message::new(
+        Role::Assistant,
+        vec![
+            Part::thinking("a"),
+            Part::thinking("b"),
+            Part::thinking("c")
+                .signed(details(r#"[{"type":"reasoning.text","text":"c","index":0}]"#)),
+            Part::thinking("d")
+                .signed(details(r#"[{"type":"reasoning.text","text":"d","index":1}]"#)),
+            Part::new(Body::Refusal("x".into())),
+            Part::new(Body::Refusal("y".into())),
+        ],
+    ));
+    let quirks = Quirks { thinking_goes_back: true, ..Quirks::NONE };
+    let encoded = encode(&conversation, &quirks).unwrap();
+    let message = String::from_utf8_lossy(&encoded.body).into_owned();
+    insta::assert_snapshot!(message, @r#"{"model":"","messages":[{"role":"assistant","content":"","refusal":"xy","reasoning_content":"ab","reasoning_details":[{"index":0,"text":"c","type":"reasoning.text"},{"index":1,"text":"d","type":"reasoning.text"}]}]}"#);
+    // Nobody lets it vanish without a word.
+    let encoded = encode(&conversation, &Quirks::NONE).unwrap();
+    assert_eq!((&*encoded.losses[0].param, encoded.losses.len()), ("thinking", 1));
+    // Details that a client broke.
+    conversation.messages[0].parts = vec![Part::thinking("c").signed(details("[{]"))];
+    let encoded = encode(&conversation, &quirks).unwrap();
+    let message = String::from_utf8_lossy(&encoded.body).into_owned();
+    assert!(!message.contains("details") && encoded.losses.len() == 1, "{message}");
+}
+
+#[test]
+fn what_nobody_understands_leaves_no_empty_lists() {
+    let mut conversation = Conversation::new(Dialect::AnthropicMessages);
+    let native = || {
+        let dialect = Dialect::AnthropicMessages;
+        Part::new(Body::Native { dialect, json: "{}".into() })
+    };
+    let result = ToolResult { call: "c".into(), parts: vec![native()], ..ToolResult::default() };
+    let user = vec![Part::new(Body::Result(result)), native()];
+    conversation.messages.push(Message::new(Role::System, Vec::new()));
+    conversation.messages.push(Message::new(Role::User, user));
+    let encoded = encode(&conversation, &Quirks::NONE).unwrap();
+    let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+    let expected = json!([
+        {"role": "system", "content": ""},
+        {"role": "tool", "tool_call_id": "c", "content": ""},
+    ]);
+    assert_eq!((&body["messages"], encoded.losses.len()), (&expected, 1));
+}
+
+#[test]
+fn marks_go_where_they_are_taken() {
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}],
+        "tools": [{"type": "function", "function": {"name": "f"},
+            "cache_control": {"type": "ephemeral", "ttl": "1h"}}]});
+    let request = read(&body);
+    let conversation = request.decode().unwrap();
+    assert_eq!(conversation.messages[0].parts[0].cache, Some(CacheMark::Usual));
+    assert_eq!(
+        around(&body, &Quirks { cache_marks: true, ..Quirks::NONE }),
+        (body.clone(), vec![])
+    );
+    let (sent, losses) = around(&body, &Quirks::NONE);
+    assert!(!sent.to_string().contains("cache_control"));
+    assert_eq!(losses, ["cache_control:Emulated"]);
+}
+
+#[test]
+fn long_seeds_stay_exact() {
+    let body = json!({"model": "m", "messages": [], "seed": 9_007_199_254_740_993_i64});
+    assert_eq!(around(&body, &Quirks::NONE).0, body);
+}
+
+#[test]
+fn losses_are_many_but_not_endless() {
+    let fields: Vec<String> = (0..2_000).map(|at| format!(r#""x{at}":1"#)).collect();
+    let body = format!(r#"{{"model":"m","messages":[],{}}}"#, fields.join(","));
+    let request = Request::read(Bytes::from(body)).unwrap();
+    let mut conversation = request.decode().unwrap();
+    conversation.origin = Dialect::GeminiGenerate;
+    let losses = encode(&conversation, &Quirks::NONE).unwrap().losses;
+    assert_eq!((losses.len(), &*losses[100].param, losses[100].is_real()), (101, "more", true));
 }

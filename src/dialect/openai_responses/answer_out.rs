@@ -114,14 +114,14 @@ fn usage(w: &mut JsonOut<'_>, usage: &Usage) {
     w.field_int("input_tokens", input.0);
     w.field_object("input_tokens_details", |w| {
         w.field_int("cached_tokens", usage.cache_read.0);
-        let written = usage.cache_write.0 + usage.cache_write_1h.0;
+        let written = (usage.cache_write + usage.cache_write_1h).0;
         w.field_int("cache_write_tokens", written);
     });
     w.field_int("output_tokens", output.0);
     w.field_object("output_tokens_details", |w| {
         w.field_int("reasoning_tokens", usage.reasoning.0);
     });
-    w.field_int("total_tokens", input.0 + output.0);
+    w.field_int("total_tokens", usage.total().0);
 }
 
 /// An item of the output, and where in the answer its contents are.
