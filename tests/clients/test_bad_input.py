@@ -88,7 +88,7 @@ def test_long_prompts_are_fine(gateway):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404), ("POST", "/chat/completions", 404), ("GET", "/v1", 404), ("POST", "/v1/embeddings", 404),
+        ("GET", "/", 404), ("POST", "/chat/completions", 404), ("GET", "/v1", 404), ("POST", "/v1/rerank", 404),
         ("GET", "/v1/chat/completions", 405), ("DELETE", "/v1/models", 405), ("PUT", "/v1/quote", 405),
         ("POST", "/healthz", 405), ("GET", "/v1/decisions/nonsense", 404), ("GET", "/v1/models/no/such/model", 404),
     ],
