@@ -341,7 +341,7 @@ impl<'c> Encoder<'c> {
         for (name, json) in &it.extras {
             if !self.exact {
                 self.losses.note(name.to_string(), LossKind::Dropped, "it is unknown there");
-            } else if !name.contains('.') && !(self.quirks.model_in_path && name == VERSION) {
+            } else if !(name.contains('.') || self.quirks.model_in_path && name == VERSION) {
                 w.field_raw(name, json);
             }
         }
