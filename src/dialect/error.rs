@@ -44,6 +44,15 @@ impl UpstreamError {
         }
     }
 
+    /// An answer that ended because its provider failed midway.
+    pub fn finish_error() -> UpstreamError {
+        let message = "the provider ended the answer with the finish reason `error`";
+        UpstreamError {
+            class: ErrorClass::ServerError,
+            ..UpstreamError::invalid("finish_error", message)
+        }
+    }
+
     /// Reads an answer with an error status. `now` is for the HTTP dates and epochs that some
     /// providers say when to come back with.
     pub fn from_response(

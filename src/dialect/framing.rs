@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::aws_frames::{self, FrameError};
-use super::sse::{Framer, MAX_EVENT, TooLong};
+use super::sse::{Framer, TooLong};
 
 /// The ways in which streams are framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,14 +77,15 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// At the beginning of a stream.
-    pub fn new(wire: Wire) -> Framing {
-        match wire {
-            Wire::Sse => Framing::Sse(Framer::new()),
-            Wire::Lines => Framing::Scanned(Scanned::new(Cut::Lines)),
-            Wire::Array => Framing::Scanned(Scanned::new(Cut::Array(Items::default()))),
-            Wire::Aws => Framing::Scanned(Scanned::new(Cut::Aws)),
-        }
+    /// At the beginning of a stream whose events have at most this many bytes.
+    pub fn new(wire: Wire, most: usize) -> Framing {
+        let cut = match wire {
+            Wire::Sse => return Framing::Sse(Framer::new(most)),
+            Wire::Lines => Cut::Lines,
+            Wire::Array => Cut::Array(Items::default()),
+            Wire::Aws => Cut::Aws,
+        };
+        Framing::Scanned(Scanned::new(cut, most))
     }
 
     /// Takes in a chunk; the events are fetched with [`Framing::next`].
@@ -121,6 +122,8 @@ impl Framing {
 #[derive(Debug)]
 pub struct Scanned {
     cut: Cut,
+    /// The most bytes of one event.
+    most: usize,
     carry: BytesMut,
     /// How far the carried bytes were looked at.
     looked: usize,
@@ -146,19 +149,22 @@ struct Items {
 }
 
 impl Scanned {
-    fn new(cut: Cut) -> Scanned {
-        Scanned { cut, carry: BytesMut::new(), looked: 0, ready: VecDeque::new(), failed: false }
+    fn new(cut: Cut, most: usize) -> Scanned {
+        let (carry, ready) = (BytesMut::new(), VecDeque::new());
+        Scanned { cut, most, carry, looked: 0, ready, failed: false }
     }
 
     fn push(&mut self, chunk: &Bytes) -> Result<(), FramingError> {
         if self.failed {
-            return Err(TooLong.into());
+            return Err(TooLong { most: self.most }.into());
         }
         self.carry.extend_from_slice(chunk);
         let outcome = loop {
             match self.take() {
                 Ok(true) => {}
-                Ok(false) if self.carry.len() > MAX_EVENT => break Err(TooLong.into()),
+                Ok(false) if self.carry.len() > self.most => {
+                    break Err(TooLong { most: self.most }.into());
+                }
                 other => break other.map(drop),
             }
         };
@@ -276,9 +282,10 @@ impl Items {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::sse::MAX_EVENT;
 
     fn data(wire: Wire, text: &[u8], size: usize) -> Vec<(String, bool)> {
-        let mut framing = Framing::new(wire);
+        let mut framing = Framing::new(wire, MAX_EVENT);
         let mut frames = Vec::new();
         for chunk in text.chunks(size) {
             framing.push(&Bytes::copy_from_slice(chunk)).unwrap();
@@ -309,10 +316,10 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_refused() {
-        let mut framing = Framing::new(Wire::Lines);
+        let mut framing = Framing::new(Wire::Lines, MAX_EVENT);
         let chunk = Bytes::from(vec![b'x'; MAX_EVENT / 2 + 1]);
         assert!(framing.push(&chunk).is_ok());
-        assert_eq!(framing.push(&chunk), Err(FramingError::TooLong(TooLong)));
+        assert_eq!(framing.push(&chunk), Err(FramingError::TooLong(TooLong { most: MAX_EVENT })));
         assert_eq!(framing.finish(), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::answer::Answer;
+use super::answer::{Answer, Choice, Finish};
 use super::client_error::ClientError;
 use super::conversation::Conversation;
 use super::edits::{Edits, Encoded};
@@ -258,6 +258,11 @@ impl Passage {
         let mut answer = self.side()?.read(&body, quirks)?;
         if let Some(error) = &answer.error {
             return Err(error.clone());
+        }
+        let failed = |choice: &Choice| choice.finish == Some(Finish::Error);
+        if !self.is_direct() && answer.choices.iter().any(failed) {
+            // Other dialects have no such ending; it must not look like a good one.
+            return Err(UpstreamError::finish_error());
         }
         let body = match self.is_direct() {
             true => body,

@@ -7,18 +7,25 @@ use bytes::Bytes;
 
 use super::framing::Frame;
 
-/// The most bytes one event may have: images come in one, and the last event of some dialects says
-/// the whole answer again.
-pub const MAX_EVENT: usize = 32 << 20;
+/// The most bytes one event may have.
+pub const MAX_EVENT: usize = 1 << 20;
 
-/// An event is longer than [`MAX_EVENT`].
+/// The most in dialects whose events hold whole images, or say the whole answer again at the end.
+pub const MAX_LARGE_EVENT: usize = 32 << 20;
+
+/// An event is longer than it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an event of the stream is longer than {MAX_EVENT} bytes")]
-pub struct TooLong;
+#[error("an event of the stream is longer than {most} bytes")]
+pub struct TooLong {
+    /// How long it may be.
+    pub most: usize,
+}
 
 /// Cuts a byte stream into events. However the bytes are chunked, the events are the same.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Framer {
+    /// The most bytes of one event.
+    most: usize,
     /// The beginning of an event whose end has not come yet.
     carry: Vec<u8>,
     /// The current line has bytes already.
@@ -34,9 +41,18 @@ pub struct Framer {
 }
 
 impl Framer {
-    /// At the beginning of a stream.
-    pub fn new() -> Framer {
-        Framer::default()
+    /// At the beginning of a stream whose events have at most this many bytes.
+    pub fn new(most: usize) -> Framer {
+        Framer {
+            most,
+            carry: Vec::new(),
+            in_line: false,
+            after_cr: false,
+            blank: false,
+            begun: false,
+            ready: VecDeque::new(),
+            failed: false,
+        }
     }
 
     /// Takes in a chunk; the events are fetched with [`Framer::next`].
@@ -76,8 +92,8 @@ impl Framer {
     }
 
     fn check(&mut self, length: usize) -> Result<(), TooLong> {
-        self.failed |= length > MAX_EVENT;
-        if self.failed { Err(TooLong) } else { Ok(()) }
+        self.failed |= length > self.most;
+        if self.failed { Err(TooLong { most: self.most }) } else { Ok(()) }
     }
 
     fn emit(&mut self, chunk: &Bytes, start: usize, end: usize) -> Result<(), TooLong> {
@@ -155,7 +171,7 @@ mod tests {
     use super::*;
 
     fn frames(chunks: &[&[u8]]) -> Vec<Frame> {
-        let mut framer = Framer::new();
+        let mut framer = Framer::new(MAX_EVENT);
         let mut out = Vec::new();
         for chunk in chunks {
             framer.push(&Bytes::copy_from_slice(chunk)).unwrap();
@@ -182,7 +198,7 @@ mod tests {
     #[test]
     fn an_event_in_one_chunk_is_not_copied() {
         let chunk = Bytes::from_static(b"data: a\n\ndata: b\n\n");
-        let mut framer = Framer::new();
+        let mut framer = Framer::new(MAX_EVENT);
         framer.push(&chunk).unwrap();
         framer.next().unwrap();
         let frame = framer.next().unwrap();
@@ -206,12 +222,12 @@ mod tests {
 
     #[test]
     fn an_endless_event_is_refused_and_not_kept() {
-        let mut framer = Framer::new();
+        let mut framer = Framer::new(MAX_EVENT);
         let chunk = Bytes::from(vec![b'x'; MAX_EVENT / 2]);
         assert_eq!(framer.push(&chunk), Ok(()));
         assert_eq!(framer.push(&chunk), Ok(()));
-        assert_eq!(framer.push(&chunk), Err(TooLong));
-        assert_eq!(framer.push(&chunk), Err(TooLong));
+        assert_eq!(framer.push(&chunk), Err(TooLong { most: MAX_EVENT }));
+        assert_eq!(framer.push(&chunk), Err(TooLong { most: MAX_EVENT }));
         assert!(framer.carry.len() <= MAX_EVENT);
         assert_eq!(framer.finish(), None);
     }

@@ -8,8 +8,8 @@ use super::error::UpstreamError;
 use super::framing::{Frame, Framing, Wire};
 use super::json;
 use super::sink::{Seen, Sink, Writer};
+use super::sse::MAX_EVENT;
 use super::usage::UsageSource;
-use crate::error_class::ErrorClass;
 
 /// Reads the events of one dialect's streams.
 pub trait Decoder: Send + Sync + std::fmt::Debug {
@@ -22,6 +22,11 @@ pub trait Decoder: Send + Sync + std::fmt::Debug {
 
     /// Whether the end was seen that marks complete streams.
     fn is_complete(&self, answer: &Answer) -> bool;
+
+    /// The most bytes that one event may have.
+    fn longest_event(&self) -> usize {
+        MAX_EVENT
+    }
 }
 
 /// What a decoder says of an event, besides what it has put into the sink.
@@ -88,7 +93,7 @@ impl Stream {
     /// At the beginning of a stream that is framed like this.
     pub fn new(wire: Wire, decoder: Box<dyn Decoder>) -> Stream {
         Stream {
-            framing: Framing::new(wire),
+            framing: Framing::new(wire, decoder.longest_event()),
             decoder,
             answer: Answer::default(),
             writer: None,
@@ -212,11 +217,7 @@ impl Stream {
         match (mark, self.answer.error.clone().filter(|_| !before)) {
             (Err(error), _) | (Ok(_), Some(error)) => self.fail(error),
             (Ok(_), None) if seen.finish == Some(Finish::Error) => {
-                let message = "the provider ended the stream with the finish reason `error`";
-                self.fail(UpstreamError {
-                    class: ErrorClass::ServerError,
-                    ..UpstreamError::invalid("finish_error", message)
-                })
+                self.fail(UpstreamError::finish_error())
             }
             (Ok(Mark::Done), None) => {
                 self.done = true;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderValue, header};
 
-use crate::dialect::sse::Framer;
+use crate::dialect::sse::{Framer, MAX_LARGE_EVENT};
 
 /// The same answer with its events as the items of an array. What is no event stream stays as it is.
 pub fn of_events(response: Response) -> Response {
@@ -22,7 +22,8 @@ pub fn of_events(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let json = HeaderValue::from_static("application/json; charset=UTF-8");
     parts.headers.insert(header::CONTENT_TYPE, json);
-    let state = (body.into_data_stream(), Items::default());
+    let items = Items { framer: Framer::new(MAX_LARGE_EVENT), any: false };
+    let state = (body.into_data_stream(), items);
     let items = futures_util::stream::unfold(Some(state), |state| async move {
         let (mut events, mut items) = state?;
         match events.next().await {
@@ -37,7 +38,6 @@ pub fn of_events(response: Response) -> Response {
     Response::from_parts(parts, Body::from_stream(items))
 }
 
-#[derive(Default)]
 struct Items {
     framer: Framer,
     any: bool,

@@ -6,6 +6,7 @@ use crate::dialect::error::UpstreamError;
 use crate::dialect::framing::Wire;
 use crate::dialect::quirks::Quirks;
 use crate::dialect::sink::Sink;
+use crate::dialect::sse::MAX_LARGE_EVENT;
 use crate::dialect::stream::{Decoder, Mark, Stream};
 
 /// A stream that is framed like this: as server-sent events where `alt=sse` was asked for, as one
@@ -26,5 +27,10 @@ impl Decoder for Events {
     /// There is no mark of the end but that every candidate says why it ended.
     fn is_complete(&self, answer: &Answer) -> bool {
         self.0.is_complete(answer)
+    }
+
+    /// An image comes in one event.
+    fn longest_event(&self) -> usize {
+        MAX_LARGE_EVENT
     }
 }

@@ -9,6 +9,7 @@ use crate::dialect::error::UpstreamError;
 use crate::dialect::json::{JsonError, Kind, Scanner};
 use crate::dialect::quirks::Quirks;
 use crate::dialect::sink::Sink;
+use crate::dialect::sse::MAX_LARGE_EVENT;
 use crate::dialect::stream::{Decoder, Mark};
 
 /// Reads the events of one stream.
@@ -180,6 +181,11 @@ impl Decoder for Events {
 
     fn is_complete(&self, _: &Answer) -> bool {
         self.done
+    }
+
+    /// The last event says the whole answer again, and much of the request.
+    fn longest_event(&self) -> usize {
+        MAX_LARGE_EVENT
     }
 }
 
