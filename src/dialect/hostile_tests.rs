@@ -349,7 +349,8 @@ fn take(dialect: Dialect, bytes: &[u8], size: usize, client: usize) {
 }
 
 fn frames(wire: Wire, bytes: &[u8], sizes: &[usize]) -> (Vec<Frame>, bool) {
-    let (mut framing, mut frames, mut failed) = (Framing::new(wire, crate::dialect::sse::MAX_EVENT), Vec::new(), false);
+    let (mut framing, mut frames, mut failed) =
+        (Framing::new(wire, crate::dialect::sse::MAX_EVENT), Vec::new(), false);
     let (mut rest, mut sizes) = (bytes, sizes.iter().cycle());
     while !rest.is_empty() {
         let size = sizes.next().map_or(1, |size| (*size).clamp(1, rest.len()));

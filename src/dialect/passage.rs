@@ -346,3 +346,32 @@ impl Dialect {
         !matches!(self, Dialect::OpenAiEmbeddings | Dialect::GeminiEmbed | Dialect::CohereEmbed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::openai_chat;
+
+    #[test]
+    fn a_failed_ending_is_no_good_one_in_another_dialect() {
+        let asked = br#"{"model":"m","messages":[]}"#;
+        let request = openai_chat::Request::read(Bytes::from_static(asked)).unwrap();
+        let context = Context {
+            id: "req_1".into(),
+            model: "m".into(),
+            created: 1,
+            request: Arc::new(request.into()),
+        };
+        let body = Bytes::from_static(
+            br#"{"choices":[{"index":0,"message":{"content":"half of"},"finish_reason":"error"}]}"#,
+        );
+        let read = |client| {
+            let passage = Passage::of(client, &[Dialect::OpenAiChat]).unwrap();
+            passage.read(body.clone(), &Quirks::NONE, &context)
+        };
+        let error = read(Dialect::AnthropicMessages).unwrap_err();
+        assert_eq!((error.class, &*error.code), (ErrorClass::ServerError, "finish_error"));
+        // Within one dialect the client reads the provider's own words.
+        assert_eq!(read(Dialect::OpenAiChat).unwrap().1, body);
+    }
+}
