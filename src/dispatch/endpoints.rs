@@ -115,10 +115,9 @@ impl Clients {
     /// # Errors
     /// When the system has no usable TLS roots.
     pub fn new(connect: Duration) -> Result<Clients, TransportError> {
-        let clients = Clients { usual: connect, built: Default::default() };
-        // Whatever is wrong shows now.
-        clients.within(connect)?;
-        Ok(clients)
+        // Whatever is wrong shows now; the threads that serve make their own.
+        build(connect)?;
+        Ok(Clients { usual: connect, built: Default::default() })
     }
 
     fn within(&self, connect: Duration) -> Result<Client, TransportError> {
