@@ -137,6 +137,9 @@ impl ApiError {
         let answer = response.headers_mut();
         answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Ok(id) = HeaderValue::from_str(&id) {
+            if let Some(name) = headers::id_of_dialect(dialect) {
+                answer.insert(name, id.clone());
+            }
             answer.insert(headers::ID, id);
         }
         if let Some(seconds) = self.retry_after {

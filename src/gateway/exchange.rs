@@ -373,7 +373,11 @@ impl Exchange {
                 answer.insert(name, value);
             }
         };
-        say(headers::ID, &self.decisive.id.to_string());
+        let id = self.decisive.id.to_string();
+        say(headers::ID, &id);
+        if let Some(name) = headers::id_of_dialect(self.decisive.request.dialect()) {
+            say(name, &id);
+        }
         say(headers::REQUESTED, &decided.requested);
         say(headers::POLICY, &format!("{}@{}", decided.program.name, decided.program.generation));
         say(headers::ATTEMPTS, &self.log.count().to_string());

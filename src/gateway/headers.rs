@@ -5,6 +5,8 @@ use std::fmt;
 use http::HeaderName;
 use serde::Serialize;
 
+use crate::dialect::Dialect;
+
 macro_rules! own_headers {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
         $($(#[$doc])* pub const $name: HeaderName = HeaderName::from_static($text);)*
@@ -41,6 +43,18 @@ own_headers! {
     EXPLAIN = "x-pointsman-explain",
     /// Request: how long the answer may be kept, as a duration.
     CACHE_TTL = "x-pointsman-cache-ttl",
+}
+
+/// The header in which a dialect's own SDK looks for the request's id, to show it to people.
+pub fn id_of_dialect(dialect: Dialect) -> Option<HeaderName> {
+    match dialect {
+        Dialect::OpenAiChat
+        | Dialect::OpenAiResponses
+        | Dialect::OpenAiCompletions
+        | Dialect::OpenAiEmbeddings => Some(HeaderName::from_static("x-request-id")),
+        Dialect::AnthropicMessages => Some(HeaderName::from_static("request-id")),
+        _ => None,
+    }
 }
 
 /// Whether a header is one of ours, also one that we do not know (yet).

@@ -116,6 +116,10 @@ async fn whole_answers_and_streams_say_the_same() {
                 reply.text()
             );
             assert_eq!((reply.own("model"), reply.own("reason")), ("sim/m", "matched"));
+            if client.name == "messages" {
+                // Where the SDK itself looks for it.
+                assert_eq!(reply.header("request-id"), Some(reply.own("id")));
+            }
         }
     }
 }
@@ -141,6 +145,14 @@ async fn errors_have_the_shape_of_the_dialect() {
     for client in &CLIENTS {
         for stream in [false, true] {
             let unknown = ask(&door, client, "sim/nothing", COUNT, stream).await;
+            let named = match client.name {
+                "messages" => Some("request-id"),
+                "gemini" => None,
+                _ => Some("x-request-id"),
+            };
+            if let Some(named) = named {
+                assert_eq!(unknown.header(named), Some(unknown.own("id")), "{}", client.name);
+            }
             let code = (client.error)(&unknown.json()).clone();
             assert_eq!((unknown.status, code), (404, json!("model_not_found")), "{}", client.name);
             let limited = ask(&door, client, "sim/bad", COUNT, stream).await;
