@@ -13,6 +13,7 @@ pub mod answer;
 pub mod anthropic_messages;
 pub mod aws_frames;
 pub mod bedrock_converse;
+pub mod changes;
 pub mod client_error;
 pub mod cohere_chat;
 pub mod cohere_embed;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::Dialect;
+use super::json::{JsonError, Scanner};
 
 /// Text that is borrowed from a body wherever nothing in it was escaped.
 pub type Text<'a> = Cow<'a, str>;
@@ -265,6 +266,23 @@ pub enum CacheMark {
     Usual,
     /// An hour.
     Hour,
+}
+
+impl CacheMark {
+    /// `{"type": "ephemeral", "ttl": "1h"}`, as Anthropic has it and others took it over.
+    ///
+    /// # Errors
+    /// Broken JSON, or no object.
+    pub fn read(scanner: &mut Scanner<'_>) -> Result<CacheMark, JsonError> {
+        let mut mark = CacheMark::Usual;
+        scanner.object(|scanner, key| {
+            if key.raw == "ttl" && scanner.text()?.as_deref() == Some("1h") {
+                mark = CacheMark::Hour;
+            }
+            Ok::<(), JsonError>(())
+        })?;
+        Ok(mark)
+    }
 }
 
 impl<'a> Part<'a> {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::json::{JsonError, Kind, Scanner};
 use super::object::{Field, Object};
+use super::shape::{RequestShape, Segment, SegmentRole};
 
 /// Why a body is not a request. The texts are for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -168,4 +169,54 @@ pub fn count(scanner: &mut Scanner<'_>, name: &str) -> Result<u64, Fault> {
         })),
         None => wrong_type(name, "a whole number", kind),
     }
+}
+
+/// The tools that are offered, as OpenAI's chat and Anthropic list them: how many, where they stand,
+/// and whether the prompt is to be cached up to one of them.
+///
+/// # Errors
+/// Broken JSON, or anything but an array.
+pub fn tools(scanner: &mut Scanner<'_>, name: &str, shape: &mut RequestShape) -> Result<(), Fault> {
+    let kind = scanner.kind()?;
+    if kind != Kind::Array {
+        return wrong_type(name, "an array", kind);
+    }
+    let start = scanner.offset();
+    let mut tools = 0u32;
+    scanner.array(|scanner, _| {
+        tools = tools.saturating_add(1);
+        if scanner.kind()? == Kind::Object {
+            scanner.object(|_, key| {
+                shape.cache_control |= key.raw == "cache_control";
+                Ok::<(), Fault>(())
+            })?;
+        }
+        Ok::<(), Fault>(())
+    })?;
+    shape.tools = shape.tools.saturating_add(tools);
+    if tools > 0 {
+        let range = start..scanner.offset();
+        shape.segments.push(Segment { role: SegmentRole::Tools, range });
+    }
+    Ok(())
+}
+
+/// The session and the end user, where the metadata of OpenAI's APIs name them.
+///
+/// # Errors
+/// Broken JSON, or no object.
+pub fn metadata(scanner: &mut Scanner<'_>, shape: &mut RequestShape) -> Result<(), Fault> {
+    scanner.object(|scanner, key| {
+        match &*key.cow() {
+            "session_id" => {
+                shape.session = scanner.text()?.map(|session| session.into_owned());
+            }
+            "user_id" => {
+                let user = scanner.text()?.map(|user| user.into_owned());
+                shape.user = shape.user.take().or(user);
+            }
+            _ => {}
+        }
+        Ok(())
+    })
 }

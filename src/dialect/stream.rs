@@ -85,7 +85,6 @@ pub struct Stream {
     writer: Option<Box<dyn Writer>>,
     /// The request's id, of which the ids of calls are made that have none.
     request: Option<String>,
-    done: bool,
     error: Option<UpstreamError>,
 }
 
@@ -98,7 +97,6 @@ impl Stream {
             answer: Answer::default(),
             writer: None,
             request: None,
-            done: false,
             error: None,
         }
     }
@@ -219,18 +217,10 @@ impl Stream {
             (Ok(_), None) if seen.finish == Some(Finish::Error) => {
                 self.fail(UpstreamError::finish_error())
             }
-            (Ok(Mark::Done), None) => {
-                self.done = true;
-                EventKind::Done
-            }
+            (Ok(Mark::Done), None) => EventKind::Done,
             (Ok(Mark::Piece), None) if seen.choice => EventKind::Delta(seen),
             (Ok(Mark::Piece), None) if seen.usage => EventKind::Usage,
             (Ok(Mark::Piece), None) => EventKind::Other,
         }
-    }
-
-    /// Whether the event that ends a complete stream was seen.
-    pub fn is_done(&self) -> bool {
-        self.done
     }
 }

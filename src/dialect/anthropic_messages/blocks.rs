@@ -125,7 +125,7 @@ impl<'a> Block<'a> {
                 ("content", _) => block.content = Some(scanner.raw()?),
                 ("source", Kind::Object) => block.source = Some(scanner.raw()?),
                 ("citations", Kind::Array | Kind::Object) => block.citations = Some(scanner.raw()?),
-                ("cache_control", Kind::Object) => block.cache = Some(cache_mark(scanner)?),
+                ("cache_control", Kind::Object) => block.cache = Some(CacheMark::read(scanner)?),
                 _ => {}
             }
             Ok::<(), JsonError>(())
@@ -272,18 +272,6 @@ fn signed(value: Option<Text<'_>>) -> Option<Signature<'_>> {
 fn arguments(input: Option<&str>) -> Read<Text<'_>> {
     let Some(json) = input else { return Ok(Cow::Borrowed("")) };
     Ok(Scanner::new(json).text()?.unwrap_or(Cow::Borrowed(json)))
-}
-
-/// `{"type": "ephemeral", "ttl": "1h"}`
-pub(super) fn cache_mark(scanner: &mut Scanner<'_>) -> Read<CacheMark> {
-    let mut mark = CacheMark::Usual;
-    scanner.object(|scanner, key| {
-        if key.raw == "ttl" && scanner.text()?.as_deref() == Some("1h") {
-            mark = CacheMark::Hour;
-        }
-        Ok::<(), JsonError>(())
-    })?;
-    Ok(mark)
 }
 
 fn citations<'a>(scanner: &mut Scanner<'a>) -> Read<Vec<Citation<'a>>> {

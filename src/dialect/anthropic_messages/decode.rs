@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::OWN;
-use super::blocks::{Read, cache_mark, parts, parts_cited};
+use super::blocks::{Read, parts, parts_cited};
 use super::request::Request;
 use crate::dialect::conversation::{
     Conversation, Format, Function, Message, Reasoning, Role, Tool, ToolChoice,
 };
 use crate::dialect::json::{JsonError, Kind, Scanner};
-use crate::dialect::part::{Part, Text};
+use crate::dialect::part::{CacheMark, Part, Text};
 use crate::dialect::passage::Inexpressible;
 use crate::units::Tokens;
 
@@ -154,7 +154,7 @@ fn tool<'a>(scanner: &mut Scanner<'a>, extras: &mut Extras<'a>) -> Read<Tool<'a>
             ("description", _) => function.description = scanner.text()?,
             ("strict", _) => function.strict = scanner.bool()?,
             ("input_schema", Kind::Object) => function.parameters = Some(scanner.raw()?.into()),
-            ("cache_control", Kind::Object) => function.cache = Some(cache_mark(scanner)?),
+            ("cache_control", Kind::Object) => function.cache = Some(CacheMark::read(scanner)?),
             // What is neither would be refused anywhere.
             ("input_schema" | "cache_control", _) | (_, Kind::Null) => {}
             (name, _) => details.push((name.to_owned(), scanner.raw()?)),

@@ -180,7 +180,7 @@ impl Reader {
             }
             "output_config" => self.output_config(scanner)?,
             "output_format" => self.format(scanner)?,
-            "tools" => self.tools(scanner, name)?,
+            "tools" => read::tools(scanner, name, &mut self.shape)?,
             "tool_choice" => self.tool_choice(scanner)?,
             "metadata" => self.metadata(scanner)?,
             "cache_control" => shape.cache_control = true,
@@ -217,30 +217,6 @@ impl Reader {
             }
             Ok(())
         })
-    }
-
-    fn tools(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {
-        let kind = scanner.kind()?;
-        if kind != Kind::Array {
-            return wrong_type(name, "an array", kind);
-        }
-        let start = scanner.offset();
-        let mut tools = 0u32;
-        scanner.array(|scanner, _| {
-            tools = tools.saturating_add(1);
-            if scanner.kind()? == Kind::Object {
-                scanner.object(|_, key| {
-                    self.shape.cache_control |= key.raw == "cache_control";
-                    Ok::<(), Fault>(())
-                })?;
-            }
-            Ok::<(), Fault>(())
-        })?;
-        self.shape.tools = tools;
-        if tools > 0 {
-            self.segment(SegmentRole::Tools, start..scanner.offset());
-        }
-        Ok(())
     }
 
     fn tool_choice(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::request::{Item, Proof, Request};
 use super::thinking::{FORCED, Model, Plan, THOUGHTLESS};
 use super::{VERSION, VERTEX_VERSION};
+use crate::dialect::changes::PromptTexts;
 use crate::dialect::conversation::Reasoning;
 use crate::dialect::edits::{Change, Edits, Encoded, LossKind, Param, ParamValue, PromptEdit};
 use crate::dialect::json::{self, JsonError, Kind, Scanner};
@@ -317,19 +318,7 @@ impl Encoding<'_> {
     }
 
     fn prompt(&mut self, edits: &[PromptEdit]) {
-        if edits.is_empty() {
-            return;
-        }
-        let (mut before, mut instead, mut after) = (Vec::new(), None, Vec::new());
-        for edit in edits {
-            match edit {
-                PromptEdit::Prepend(text) => before.insert(0, text.as_ref()),
-                PromptEdit::Append(text) => after.push(text.as_ref()),
-                PromptEdit::Replace(text) => {
-                    (before, instead, after) = (Vec::new(), Some(text.as_ref()), Vec::new());
-                }
-            }
-        }
+        let Some(texts) = PromptTexts::of(edits) else { return };
         let object = &self.request.object;
         let index = self.splice.index("system");
         let place = index.map(|index| object.fields[index].value.clone());
@@ -339,16 +328,18 @@ impl Encoding<'_> {
             matches!(kind, Some(Kind::String | Kind::Array))
                 && !object.body[inside.clone()].iter().all(u8::is_ascii_whitespace)
         });
-        match (kept, index, instead) {
-            (Some(inside), Some(index), None) => {
-                let patches = around(inside, &before, &after, kind == Some(Kind::Array));
+        match (kept, index) {
+            (Some(inside), Some(index)) if !texts.replaces() => {
+                let block =
+                    |text: &str| format!(r#"{{"type":"text","text":{}}}"#, json::quote(text));
+                let patches = match kind {
+                    Some(Kind::Array) => texts.around(inside, Some(&block)),
+                    _ => texts.around(inside, None),
+                };
                 self.splice.patch(index, patches);
             }
             // Nothing there that could be kept.
-            (_, _, instead) => {
-                let all: Vec<&str> = before.into_iter().chain(instead).chain(after).collect();
-                self.splice.set("system", json::quote(&all.join("\n\n")));
-            }
+            _ => self.splice.set("system", json::quote(&texts.whole())),
         }
     }
 
@@ -407,34 +398,6 @@ fn size(value: &ParamValue) -> Option<f64> {
         ParamValue::Float(number) => Some(*number).filter(|number| number.is_finite()),
         ParamValue::Bool(_) | ParamValue::Text(_) | ParamValue::Texts(_) => None,
     }
-}
-
-/// The replacements that put texts before and behind a system prompt.
-fn around(
-    inside: Range<usize>,
-    before: &[&str],
-    after: &[&str],
-    is_array: bool,
-) -> Vec<(Range<usize>, String)> {
-    let block = |text: &str| format!(r#"{{"type":"text","text":{}}}"#, json::quote(text));
-    let escaped = |text: &str| {
-        let mut out = String::with_capacity(text.len());
-        json::escape_into(&mut out, text);
-        out
-    };
-    let (before, after) = (before.join("\n\n"), after.join("\n\n"));
-    let mut patches = Vec::new();
-    if !before.is_empty() {
-        let text = format!("{before}\n\n");
-        let text = if is_array { block(&text) + "," } else { escaped(&text) };
-        patches.push((inside.start..inside.start, text));
-    }
-    if !after.is_empty() {
-        let text = format!("\n\n{after}");
-        let text = if is_array { format!(",{}", block(&text)) } else { escaped(&text) };
-        patches.push((inside.end..inside.end, text));
-    }
-    patches
 }
 
 fn has_member(json: &str, name: &str) -> bool {

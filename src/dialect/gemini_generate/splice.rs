@@ -9,6 +9,7 @@ use super::encode::budget;
 use super::names::camel;
 use super::request::{Request, SystemPlace};
 use crate::dialect::Dialect;
+use crate::dialect::changes::PromptTexts;
 use crate::dialect::conversation::Conversation;
 use crate::dialect::edits::{Change, Edits, Encoded, Loss, LossKind, Param, PromptEdit};
 use crate::dialect::json::{self, Kind, Scanner};
@@ -85,27 +86,14 @@ impl Request {
     }
 
     fn prompt(&self, edits: &[PromptEdit], splice: &mut Splice<'_>) {
-        if edits.is_empty() {
-            return;
-        }
-        let (mut before, mut instead, mut after) = (Vec::new(), None, Vec::new());
-        for edit in edits {
-            match edit {
-                PromptEdit::Prepend(text) => before.insert(0, text.as_ref()),
-                PromptEdit::Append(text) => after.push(text.as_ref()),
-                PromptEdit::Replace(text) => {
-                    (before, instead, after) = (Vec::new(), Some(text.as_ref()), Vec::new());
-                }
-            }
-        }
+        let Some(texts) = PromptTexts::of(edits) else { return };
         let place = index(&self.object, "systemInstruction");
-        if let (Some(place), Some(system), None) = (place, &self.system, instead)
-            && let Some(patches) = self.around(system, &before, &after)
+        if let (Some(place), Some(system), false) = (place, &self.system, texts.replaces())
+            && let Some(patches) = self.around(system, &texts)
         {
             return splice.patch(place, patches);
         }
-        let all: Vec<&str> = before.into_iter().chain(instead).chain(after).collect();
-        let whole = format!("{{\"parts\":[{}]}}", part(&all.join("\n\n")));
+        let whole = format!("{{\"parts\":[{}]}}", part(&texts.whole()));
         match place {
             Some(place) => {
                 let range = self.object.fields[place].value.clone();
@@ -119,8 +107,7 @@ impl Request {
     fn around(
         &self,
         system: &SystemPlace,
-        before: &[&str],
-        after: &[&str],
+        texts: &PromptTexts<'_>,
     ) -> Option<Vec<(Range<usize>, String)>> {
         let (range, kind) = match &system.parts {
             Some(parts) => parts.clone(),
@@ -131,14 +118,9 @@ impl Request {
         if self.object.body[inside.clone()].iter().all(u8::is_ascii_whitespace) {
             return None;
         }
-        let before = (!before.is_empty()).then(|| format!("{}\n\n", before.join("\n\n")));
-        let after = (!after.is_empty()).then(|| format!("\n\n{}", after.join("\n\n")));
         let (first, last) = match kind {
-            Kind::String => (before.map(escaped), after.map(escaped)),
-            _ => (
-                before.map(|text| part(&text) + ","),
-                after.map(|text| format!(",{}", part(&text))),
-            ),
+            Kind::String => texts.ends(None),
+            _ => texts.ends(Some(&part)),
         };
         let (start, end, open, close) = match kind {
             // A part without the brackets of its list.
@@ -154,12 +136,6 @@ impl Request {
 
 fn part(text: &str) -> String {
     format!("{{\"text\":{}}}", json::quote(text))
-}
-
-fn escaped(text: String) -> String {
-    let mut out = String::with_capacity(text.len());
-    json::escape_into(&mut out, &text);
-    out
 }
 
 /// The place of a field, whichever way its name is written.

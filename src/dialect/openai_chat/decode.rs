@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::messages_in::{cache_mark, message};
+use super::messages_in::message;
 use super::request::Request;
 use crate::dialect::Dialect;
 use crate::dialect::conversation::{Conversation, Format, Function, Tool, ToolChoice};
 use crate::dialect::json::{JsonError, Kind, Scanner};
-use crate::dialect::part::Text;
+use crate::dialect::part::{CacheMark, Text};
 use crate::dialect::passage::Inexpressible;
 use crate::units::Tokens;
 
@@ -173,7 +173,7 @@ fn tool<'a>(scanner: &mut Scanner<'a>) -> Read<Option<Tool<'a>>> {
             ("type", Kind::String) => kind = scanner.text()?,
             ("function", Kind::Object) => tool = Some(Tool::Function(function(scanner)?)),
             ("custom", Kind::Object) => tool = Some(free_form(scanner)?),
-            ("cache_control", Kind::Object) => cache = Some(cache_mark(scanner)?),
+            ("cache_control", Kind::Object) => cache = Some(CacheMark::read(scanner)?),
             _ => {}
         }
         Ok::<(), JsonError>(())

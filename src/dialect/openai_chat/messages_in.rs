@@ -12,18 +12,6 @@ use crate::dialect::part::{
     mime_of_name,
 };
 
-/// `{"type": "ephemeral", "ttl": "1h"}`
-pub(super) fn cache_mark(scanner: &mut Scanner<'_>) -> Read<CacheMark> {
-    let mut mark = CacheMark::Usual;
-    scanner.object(|scanner, key| {
-        if key.raw == "ttl" && scanner.text()?.as_deref() == Some("1h") {
-            mark = CacheMark::Hour;
-        }
-        Ok::<(), JsonError>(())
-    })?;
-    Ok(mark)
-}
-
 /// A message under way.
 #[derive(Default)]
 struct Draft<'a> {
@@ -74,7 +62,7 @@ pub(super) fn message<'a>(scanner: &mut Scanner<'a>) -> Read<Option<Message<'a>>
                 }
                 Ok::<(), JsonError>(())
             })?,
-            ("cache_control", Kind::Object) => draft.cache = Some(cache_mark(scanner)?),
+            ("cache_control", Kind::Object) => draft.cache = Some(CacheMark::read(scanner)?),
             _ => {}
         }
         Ok::<(), JsonError>(())
@@ -168,7 +156,7 @@ fn part<'a>(scanner: &mut Scanner<'a>) -> Read<Option<Part<'a>>> {
             ("document_url", _) => media = place(scanner, MediaKind::Document)?,
             ("input_audio", Kind::Object) => media = heard(scanner)?,
             ("file", Kind::Object) => media = file(scanner)?,
-            ("cache_control", Kind::Object) => cache = Some(cache_mark(scanner)?),
+            ("cache_control", Kind::Object) => cache = Some(CacheMark::read(scanner)?),
             _ => {}
         }
         Ok::<(), JsonError>(())
@@ -208,7 +196,8 @@ fn place<'a>(scanner: &mut Scanner<'a>, kind: MediaKind) -> Read<Option<Media<'a
     Ok(url.map(|url| Media { detail, ..Media::of_url(kind, url) }))
 }
 
-fn heard<'a>(scanner: &mut Scanner<'a>) -> Read<Option<Media<'a>>> {
+/// `{"data": "…", "format": "mp3"}`, the same in all of OpenAI's APIs.
+pub(in crate::dialect) fn heard<'a>(scanner: &mut Scanner<'a>) -> Read<Option<Media<'a>>> {
     let (mut data, mut format) = (None, None);
     scanner.object(|scanner, key| {
         match key.raw {

@@ -30,6 +30,7 @@ use super::sink::Writer;
 use super::stream::Stream;
 
 pub(super) use answer_out::usage as usage_out;
+pub(super) use messages_in::heard;
 pub(super) use pieces::token_logprob;
 pub use request::Request;
 pub use stream::stream;

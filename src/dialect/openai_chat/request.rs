@@ -146,7 +146,7 @@ impl Reader {
             },
             "reasoning" if kind == Kind::Object => self.reasoning(scanner)?,
             "response_format" => self.response_format(scanner, name)?,
-            "tools" | "functions" => self.tools(scanner, name)?,
+            "tools" | "functions" => read::tools(scanner, name, &mut self.shape)?,
             "tool_choice" => {
                 shape.tool_choice = match kind {
                     Kind::String => match &*scanner.string()?.cow() {
@@ -168,7 +168,7 @@ impl Reader {
                 let user = scanner.text()?;
                 shape.user = shape.user.take().or(user.map(|user| user.into_owned()));
             }
-            "metadata" if kind == Kind::Object => self.metadata(scanner)?,
+            "metadata" if kind == Kind::Object => read::metadata(scanner, shape)?,
             "cache_control" => shape.cache_control = true,
             _ => {}
         }
@@ -219,46 +219,6 @@ impl Reader {
                 "json_schema" | "schema" => {
                     let range = scanner.skip()?;
                     self.segment(SegmentRole::Tools, range);
-                }
-                _ => {}
-            }
-            Ok(())
-        })
-    }
-
-    fn tools(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {
-        let kind = scanner.kind()?;
-        if kind != Kind::Array {
-            return wrong_type(name, "an array", kind);
-        }
-        let start = scanner.offset();
-        let mut tools = 0u32;
-        scanner.array(|scanner, _| {
-            tools = tools.saturating_add(1);
-            if scanner.kind()? == Kind::Object {
-                scanner.object(|_, key| {
-                    self.shape.cache_control |= key.raw == "cache_control";
-                    Ok::<(), Fault>(())
-                })?;
-            }
-            Ok::<(), Fault>(())
-        })?;
-        self.shape.tools = self.shape.tools.saturating_add(tools);
-        if tools > 0 {
-            self.segment(SegmentRole::Tools, start..scanner.offset());
-        }
-        Ok(())
-    }
-
-    fn metadata(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
-        scanner.object(|scanner, key| {
-            match &*key.cow() {
-                "session_id" => {
-                    self.shape.session = scanner.text()?.map(|session| session.into_owned());
-                }
-                "user_id" => {
-                    let user = scanner.text()?.map(|user| user.into_owned());
-                    self.shape.user = self.shape.user.take().or(user);
                 }
                 _ => {}
             }

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::request::Request;
+use crate::dialect::changes::PromptTexts;
 use crate::dialect::edits::{
     Change, Edits, Encoded, Loss, LossKind, Param, ParamValue, PromptEdit,
 };
 use crate::dialect::json::{self, Kind};
 use crate::dialect::object::Splice;
 use crate::dialect::quirks::{MaxOutputField, Quirks};
-use crate::dialect::shape::Effort;
 
 impl Request {
     /// The body with the edits made, for a provider with these quirks. What is not edited stays
@@ -94,7 +94,7 @@ impl Encoding<'_> {
                 Change::AtMost(limit) => self.beyond(*param, limit, 1.0).then_some(limit),
                 Change::AtLeast(limit) => self.beyond(*param, limit, -1.0).then_some(limit),
             };
-            if let Some(value) = wanted.and_then(written) {
+            if let Some(value) = wanted.and_then(ParamValue::json) {
                 self.set_param(*param, value);
             }
         }
@@ -102,21 +102,12 @@ impl Encoding<'_> {
 
     /// Whether the value that would be sent lies beyond the limit, above (sign 1) or below (−1).
     fn beyond(&self, param: Param, limit: &ParamValue, sign: f64) -> bool {
-        let Some(limit) = rank_of(limit) else { return false };
         let current = fields(param).iter().find(|field| self.splice.given(field));
-        let current =
-            current.and_then(|field| self.splice.value(field)).and_then(rank).or_else(|| {
-                let effort = self.effort_place().filter(|_| param == Param::Reasoning)?;
-                rank(std::str::from_utf8(&self.request.object.body[effort.1]).ok()?)
-            });
-        // Without a value the provider's default counts; where it is not known, assume the worst.
-        let default = match param {
-            Param::Temperature | Param::TopP | Param::N => Some(1.0),
-            Param::FrequencyPenalty | Param::PresencePenalty | Param::TopLogprobs => Some(0.0),
-            Param::MaxOutput => Some(f64::INFINITY),
-            _ => None,
-        };
-        current.or(default).is_none_or(|value| (value - limit) * sign > 0.0)
+        let current = current.and_then(|field| self.splice.value(field)).or_else(|| {
+            let effort = self.effort_place().filter(|_| param == Param::Reasoning)?;
+            std::str::from_utf8(&self.request.object.body[effort.1]).ok()
+        });
+        limit.is_passed(param, current, sign)
     }
 
     /// The field `reasoning` and its effort, while both are going to be sent as they came.
@@ -257,109 +248,35 @@ fn fields(param: Param) -> &'static [&'static str] {
     }
 }
 
-/// A value as JSON; nothing where JSON has no way to write it.
-fn written(value: &ParamValue) -> Option<String> {
-    Some(match value {
-        ParamValue::Int(number) => number.to_string(),
-        ParamValue::Float(number) if number.is_finite() => number.to_string(),
-        ParamValue::Float(_) => return None,
-        ParamValue::Bool(yes) => yes.to_string(),
-        ParamValue::Text(text) => json::quote(text),
-        ParamValue::Texts(texts) => {
-            let texts: Vec<String> = texts.iter().map(|text| json::quote(text)).collect();
-            format!("[{}]", texts.join(","))
-        }
-    })
-}
-
-/// Where a value stands in its order, if it has one.
-fn rank_of(value: &ParamValue) -> Option<f64> {
-    match value {
-        ParamValue::Int(number) => Some(*number as f64), // exact up to 2⁵³
-        ParamValue::Float(number) => Some(*number),
-        ParamValue::Text(word) => effort_rank(word),
-        ParamValue::Bool(_) | ParamValue::Texts(_) => None,
-    }
-}
-
-fn rank(json: &str) -> Option<f64> {
-    match json.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
-        Some(word) => effort_rank(word),
-        None => json.parse().ok(),
-    }
-}
-
-fn effort_rank(word: &str) -> Option<f64> {
-    match Effort::from_word(word) {
-        Effort::Unset => None,
-        // Above `high`, though the policy language has no word for it.
-        Effort::High if word != "high" => Some(f64::from(Effort::High as u8) + 1.0),
-        effort => Some(f64::from(effort as u8)),
-    }
-}
-
 /// The replacements within `messages` that make the prompt edits.
 fn prompt_patches(request: &Request, edits: &[PromptEdit]) -> Vec<(Range<usize>, String)> {
-    if edits.is_empty() {
-        return Vec::new();
-    }
-    let (mut before, mut instead, mut after) = (Vec::new(), None, Vec::new());
-    for edit in edits {
-        match edit {
-            PromptEdit::Prepend(text) => before.insert(0, text.as_ref()),
-            PromptEdit::Append(text) => after.push(text.as_ref()),
-            PromptEdit::Replace(text) => {
-                (before, instead, after) = (Vec::new(), Some(text.as_ref()), Vec::new());
-            }
-        }
-    }
-    let all: Vec<&str> =
-        before.iter().copied().chain(instead).chain(after.iter().copied()).collect();
-    let all = all.join("\n\n");
+    let Some(texts) = PromptTexts::of(edits) else { return Vec::new() };
     let places = &request.places;
     let Some((first, others)) = places.systems.split_first() else {
-        return vec![new_message(request, &all)];
+        return vec![new_message(request, &texts.whole())];
     };
     let mut patches = Vec::new();
-    if instead.is_some() {
+    if texts.replaces() {
         patches.extend(others.iter().map(|other| (other.with_comma.clone(), String::new())));
     }
     let Some((content, kind)) = first.content.clone() else {
-        patches.push(new_message(request, &all));
+        patches.push(new_message(request, &texts.whole()));
         return patches;
     };
     let inside = content.start + 1..content.end - 1;
     let empty = || request.object.body[inside.clone()].iter().all(u8::is_ascii_whitespace);
     match kind {
-        Kind::String | Kind::Array if instead.is_none() && !empty() => {
+        Kind::String | Kind::Array if !texts.replaces() && !empty() => {
             let part = |text: &str| format!(r#"{{"type":"text","text":{}}}"#, json::quote(text));
-            if !before.is_empty() {
-                let text = format!("{}\n\n", before.join("\n\n"));
-                let text = match kind {
-                    Kind::String => escaped(&text),
-                    _ => part(&text) + ",",
-                };
-                patches.push((inside.start..inside.start, text));
-            }
-            if !after.is_empty() {
-                let text = format!("\n\n{}", after.join("\n\n"));
-                let text = match kind {
-                    Kind::String => escaped(&text),
-                    _ => format!(",{}", part(&text)),
-                };
-                patches.push((inside.end..inside.end, text));
-            }
+            patches.extend(match kind {
+                Kind::String => texts.around(inside, None),
+                _ => texts.around(inside, Some(&part)),
+            });
         }
         // Nothing there that could be kept.
-        _ => patches.push((content, json::quote(&all))),
+        _ => patches.push((content, json::quote(&texts.whole()))),
     }
     patches
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    json::escape_into(&mut out, text);
-    out
 }
 
 fn new_message(request: &Request, text: &str) -> (Range<usize>, String) {

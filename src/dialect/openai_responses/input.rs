@@ -8,6 +8,7 @@ use super::{MADE_UP, SIGNS};
 use crate::dialect::Dialect;
 use crate::dialect::conversation::{Conversation, Message, Role};
 use crate::dialect::json::{JsonError, Kind, Scanner};
+use crate::dialect::openai_chat::heard;
 use crate::dialect::part::{
     Body, CacheMark, Media, MediaKind, Part, Signature, Source, Text, ToolCall, ToolResult,
     mime_of_name,
@@ -246,21 +247,4 @@ impl<'a> File<'a> {
         (media.name, media.detail) = (self.name, self.detail);
         Body::Media(media)
     }
-}
-
-fn heard<'a>(scanner: &mut Scanner<'a>) -> Read<Option<Media<'a>>> {
-    let (mut data, mut format) = (None, None);
-    scanner.object(|scanner, key| {
-        match key.raw {
-            "data" => data = scanner.text()?,
-            "format" => format = scanner.text()?,
-            _ => {}
-        }
-        Ok::<(), JsonError>(())
-    })?;
-    let mime = match format.as_deref() {
-        Some("mp3") => Cow::Borrowed("audio/mpeg"),
-        format => Cow::Owned(format!("audio/{}", format.unwrap_or("wav"))),
-    };
-    Ok(data.map(|data| Media::new(MediaKind::Audio, Source::Base64 { mime, data })))
 }

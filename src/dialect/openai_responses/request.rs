@@ -144,7 +144,7 @@ impl Reader {
                 let user = scanner.text()?.map(|user| user.into_owned());
                 shape.user = shape.user.take().or(user);
             }
-            "metadata" if kind == Kind::Object => self.metadata(scanner)?,
+            "metadata" if kind == Kind::Object => read::metadata(scanner, &mut self.shape)?,
             _ => {}
         }
         Ok(())
@@ -201,22 +201,6 @@ impl Reader {
             self.segment(SegmentRole::Tools, start..scanner.offset());
         }
         Ok(())
-    }
-
-    fn metadata(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
-        scanner.object(|scanner, key| {
-            match &*key.cow() {
-                "session_id" => {
-                    self.shape.session = scanner.text()?.map(|session| session.into_owned());
-                }
-                "user_id" => {
-                    let user = scanner.text()?.map(|user| user.into_owned());
-                    self.shape.user = self.shape.user.take().or(user);
-                }
-                _ => {}
-            }
-            Ok(())
-        })
     }
 
     fn input(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Result<(), Fault> {

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::request::{LOGPROBS, Request};
+use crate::dialect::changes::PromptTexts;
 use crate::dialect::edits::{
     Change, Edits, Encoded, Loss, LossKind, Param, ParamValue, PromptEdit,
 };
 use crate::dialect::json::{self, JsonError, Kind, Scanner};
 use crate::dialect::object::Splice;
 use crate::dialect::quirks::Quirks;
-use crate::dialect::shape::Effort;
 
 impl Request {
     /// The body with the edits made, for a provider with these quirks. What is not edited stays
@@ -72,31 +72,11 @@ impl Encoding<'_> {
 
     /// Whether the value that would be sent lies beyond the limit, above (sign 1) or below (−1).
     fn beyond(&self, param: Param, limit: &ParamValue, sign: f64) -> bool {
-        let limit = match limit {
-            ParamValue::Int(number) => Some(*number as f64), // exact up to 2⁵³
-            ParamValue::Float(number) => Some(*number),
-            ParamValue::Text(word) => effort_rank(word),
-            ParamValue::Bool(_) | ParamValue::Texts(_) => None,
-        };
-        let Some(limit) = limit else { return false };
         let current = match param {
             Param::Reasoning => self.effort.as_deref(),
             param => field(param).and_then(|name| self.splice.value(name)),
         };
-        let current = current.and_then(|json| {
-            match json.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
-                Some(word) => effort_rank(word),
-                None => json.parse().ok(),
-            }
-        });
-        // Without a value the provider's default counts; where it is not known, assume the worst.
-        let default = match param {
-            Param::Temperature | Param::TopP | Param::N => Some(1.0),
-            Param::FrequencyPenalty | Param::PresencePenalty | Param::TopLogprobs => Some(0.0),
-            Param::MaxOutput => Some(f64::INFINITY),
-            _ => None,
-        };
-        current.or(default).is_none_or(|value| (value - limit) * sign > 0.0)
+        limit.is_passed(param, current, sign)
     }
 
     fn set_param(&mut self, param: Param, value: &ParamValue) {
@@ -105,7 +85,7 @@ impl Encoding<'_> {
             (Param::Reasoning, ParamValue::Text(word), _) => self.set_effort(json::quote(word)),
             (Param::Logprobs | Param::Reasoning, ..) => {}
             (_, value, Some(name)) => {
-                if let Some(value) = written(value) {
+                if let Some(value) = value.json() {
                     self.splice.set(name, value);
                 }
             }
@@ -199,24 +179,9 @@ impl Encoding<'_> {
 
     /// The instructions are the system prompt; where there are none, the first system message is.
     fn prompt(&mut self, edits: &[PromptEdit]) {
-        let (mut before, mut instead, mut after) = (Vec::new(), None, Vec::new());
-        for edit in edits {
-            match edit {
-                PromptEdit::Prepend(text) => before.insert(0, text.as_ref()),
-                PromptEdit::Append(text) => after.push(text.as_ref()),
-                PromptEdit::Replace(text) => {
-                    (before, instead, after) = (Vec::new(), Some(text.as_ref()), Vec::new());
-                }
-            }
-        }
-        let all: Vec<&str> =
-            before.iter().copied().chain(instead).chain(after.iter().copied()).collect();
-        if all.is_empty() {
-            return;
-        }
-        let all = json::quote(&all.join("\n\n"));
-        if instead.is_some() {
-            self.splice.set("instructions", all);
+        let Some(texts) = PromptTexts::of(edits) else { return };
+        if texts.replaces() {
+            self.splice.set("instructions", json::quote(&texts.whole()));
             return self.remove_systems();
         }
         let object = &self.request.object;
@@ -233,25 +198,17 @@ impl Encoding<'_> {
             }
         };
         let Some((index, whole, kind)) = place else {
-            return self.splice.set("instructions", all);
+            return self.splice.set("instructions", json::quote(&texts.whole()));
         };
         let inside = whole.start + 1..whole.end - 1;
         if object.body()[inside.clone()].iter().all(u8::is_ascii_whitespace) {
-            return self.splice.patch(index, vec![(whole, all)]);
+            return self.splice.patch(index, vec![(whole, json::quote(&texts.whole()))]);
         }
         let part = |text: &str| format!(r#"{{"type":"input_text","text":{}}}"#, json::quote(text));
-        let mut patches = Vec::new();
-        if !before.is_empty() {
-            let text = format!("{}\n\n", before.join("\n\n"));
-            let text = if kind == Kind::Array { part(&text) + "," } else { escaped(&text) };
-            patches.push((inside.start..inside.start, text));
-        }
-        if !after.is_empty() {
-            let text = format!("\n\n{}", after.join("\n\n"));
-            let text =
-                if kind == Kind::Array { format!(",{}", part(&text)) } else { escaped(&text) };
-            patches.push((inside.end..inside.end, text));
-        }
+        let patches = match kind {
+            Kind::Array => texts.around(inside, Some(&part)),
+            _ => texts.around(inside, None),
+        };
         self.splice.patch(index, patches);
     }
 
@@ -301,32 +258,6 @@ fn field(param: Param) -> Option<&'static str> {
         | Param::LogitBias
         | Param::Role => return None,
     })
-}
-
-/// A value as JSON; nothing where JSON has no way to write it.
-fn written(value: &ParamValue) -> Option<String> {
-    Some(match value {
-        ParamValue::Int(number) => number.to_string(),
-        ParamValue::Float(number) if number.is_finite() => number.to_string(),
-        ParamValue::Bool(yes) => yes.to_string(),
-        ParamValue::Text(text) => json::quote(text),
-        ParamValue::Float(_) | ParamValue::Texts(_) => return None,
-    })
-}
-
-fn effort_rank(word: &str) -> Option<f64> {
-    match Effort::from_word(word) {
-        Effort::Unset => None,
-        // Above `high`, though the policy language has no word for it.
-        Effort::High if word != "high" => Some(f64::from(Effort::High as u8) + 1.0),
-        effort => Some(f64::from(effort as u8)),
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    json::escape_into(&mut out, text);
-    out
 }
 
 #[cfg(test)]
