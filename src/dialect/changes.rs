@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::edits::{Param, ParamValue, PromptEdit};
+use super::edits::{Change, Edits, Param, ParamValue, PromptEdit};
 use super::json;
 use super::shape::Effort;
 
@@ -74,6 +74,28 @@ fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     json::escape_into(&mut out, text);
     out
+}
+
+static WITH_LOGPROBS: (Param, Change) = (Param::Logprobs, Change::Replace(ParamValue::Bool(true)));
+
+impl Edits {
+    /// The changes of parameters, the wish for log probabilities among them.
+    pub fn changes(&self) -> impl Iterator<Item = &(Param, Change)> {
+        self.params.iter().chain(self.logprobs.then_some(&WITH_LOGPROBS))
+    }
+}
+
+impl Change {
+    /// The value that has to be set; nothing where what is there may stay, or is taken out. `passed`:
+    /// whether what is there lies beyond a limit, above (sign 1) or below (−1).
+    pub fn wanted(&self, passed: impl Fn(&ParamValue, f64) -> bool) -> Option<&ParamValue> {
+        match self {
+            Change::Remove => None,
+            Change::Replace(value) => Some(value),
+            Change::AtMost(limit) => passed(limit, 1.0).then_some(limit),
+            Change::AtLeast(limit) => passed(limit, -1.0).then_some(limit),
+        }
+    }
 }
 
 impl ParamValue {

@@ -59,10 +59,8 @@ struct Encoding<'a> {
 
 impl Encoding<'_> {
     fn params(&mut self, edits: &Edits) {
-        let logprobs = (Param::Logprobs, Change::Replace(ParamValue::Bool(true)));
-        let all = || edits.params.iter().chain(edits.logprobs.then_some(&logprobs));
         // The thinking has to fit into the limit, so it comes last.
-        for (param, change) in all().filter(|(param, _)| *param != Param::Reasoning) {
+        for (param, change) in edits.changes().filter(|(param, _)| *param != Param::Reasoning) {
             match param {
                 Param::Temperature => self.number(*param, change, Some(1.0)),
                 Param::TopP => self.number(*param, change, Some(1.0)),
@@ -78,7 +76,7 @@ impl Encoding<'_> {
                 _ => self.unknown(*param, change),
             }
         }
-        for (_, change) in all().filter(|(param, _)| *param == Param::Reasoning) {
+        for (_, change) in edits.changes().filter(|(param, _)| *param == Param::Reasoning) {
             self.reasoning(change);
         }
     }

@@ -200,29 +200,30 @@ fn logprobs(w: &mut JsonOut<'_>, tokens: &[TokenLogprob]) {
     if tokens.is_empty() {
         return w.field_null("logprobs");
     }
+    w.field_object("logprobs", |w| {
+        w.field_array("content", |w| tokens.iter().for_each(|token| logprob(w, token)));
+        w.field_null("refusal");
+    });
+}
+
+/// A token with its probability, the same in all of OpenAI's APIs.
+pub(in crate::dialect) fn logprob(w: &mut JsonOut<'_>, token: &TokenLogprob) {
     let bytes = |w: &mut JsonOut<'_>, bytes: &[u8]| {
         w.field_array("bytes", |w| bytes.iter().for_each(|byte| w.int(*byte)));
     };
-    w.field_object("logprobs", |w| {
-        w.field_array("content", |w| {
-            for token in tokens {
+    w.object(|w| {
+        w.field_str("token", &token.token);
+        w.field_float("logprob", token.logprob);
+        bytes(w, token.bytes.as_deref().unwrap_or(token.token.as_bytes()));
+        w.field_array("top_logprobs", |w| {
+            for (text, logprob) in &token.top {
                 w.object(|w| {
-                    w.field_str("token", &token.token);
-                    w.field_float("logprob", token.logprob);
-                    bytes(w, token.bytes.as_deref().unwrap_or(token.token.as_bytes()));
-                    w.field_array("top_logprobs", |w| {
-                        for (text, logprob) in &token.top {
-                            w.object(|w| {
-                                w.field_str("token", text);
-                                w.field_float("logprob", *logprob);
-                                bytes(w, text.as_bytes());
-                            });
-                        }
-                    });
+                    w.field_str("token", text);
+                    w.field_float("logprob", *logprob);
+                    bytes(w, text.as_bytes());
                 });
             }
         });
-        w.field_null("refusal");
     });
 }
 

@@ -29,7 +29,7 @@ use super::quirks::Quirks;
 use super::sink::Writer;
 use super::stream::Stream;
 
-pub(super) use answer_out::usage as usage_out;
+pub(super) use answer_out::{logprob as logprob_out, usage as usage_out};
 pub(super) use messages_in::heard;
 pub(super) use pieces::token_logprob;
 pub use request::Request;

@@ -83,17 +83,12 @@ impl Encoding<'_> {
     }
 
     fn params(&mut self, edits: &Edits) {
-        let logprobs = (Param::Logprobs, Change::Replace(ParamValue::Bool(true)));
-        for (param, change) in edits.params.iter().chain(edits.logprobs.then_some(&logprobs)) {
-            let wanted = match change {
-                Change::Remove => {
-                    self.remove_param(*param);
-                    continue;
-                }
-                Change::Replace(value) => Some(value),
-                Change::AtMost(limit) => self.beyond(*param, limit, 1.0).then_some(limit),
-                Change::AtLeast(limit) => self.beyond(*param, limit, -1.0).then_some(limit),
-            };
+        for (param, change) in edits.changes() {
+            if *change == Change::Remove {
+                self.remove_param(*param);
+                continue;
+            }
+            let wanted = change.wanted(|limit, sign| self.beyond(*param, limit, sign));
             if let Some(value) = wanted.and_then(ParamValue::json) {
                 self.set_param(*param, value);
             }

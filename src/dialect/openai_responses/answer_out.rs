@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::events_out::Events;
 use super::{MADE_UP, SIGNS};
 use crate::dialect::Dialect;
-use crate::dialect::answer::{Answer, Choice, Finish, TokenLogprob};
+use crate::dialect::answer::{Answer, Choice, Finish};
 use crate::dialect::json::{JsonError, Scanner};
+use crate::dialect::openai_chat::logprob_out;
 use crate::dialect::part::{Body, Citation, Media, Part, Signature, Source};
 use crate::dialect::passage::Context;
 use crate::dialect::usage::Usage;
@@ -188,7 +189,7 @@ impl Piece {
         });
         w.field_array("logprobs", |w| {
             let tokens = choice.logprobs.tokens.get(self.tokens.clone());
-            tokens.unwrap_or_default().iter().for_each(|token| logprob(w, token));
+            tokens.unwrap_or_default().iter().for_each(|token| logprob_out(w, token));
         });
         w.field_str("text", self.text(choice));
     }
@@ -371,26 +372,5 @@ pub(super) fn annotation(w: &mut JsonOut<'_>, citation: &Citation<'_>, length: u
         w.field_int("end_index", to);
         w.field_str("url", citation.url.as_deref().unwrap_or(""));
         w.field_str("title", citation.title.as_deref().unwrap_or(""));
-    });
-}
-
-/// A token with its probability.
-pub(super) fn logprob(w: &mut JsonOut<'_>, token: &TokenLogprob) {
-    let bytes = |w: &mut JsonOut<'_>, bytes: &[u8]| {
-        w.field_array("bytes", |w| bytes.iter().for_each(|byte| w.int(*byte)));
-    };
-    w.object(|w| {
-        w.field_str("token", &token.token);
-        w.field_float("logprob", token.logprob);
-        bytes(w, token.bytes.as_deref().unwrap_or(token.token.as_bytes()));
-        w.field_array("top_logprobs", |w| {
-            for (text, logprob) in &token.top {
-                w.object(|w| {
-                    w.field_str("token", text);
-                    w.field_float("logprob", *logprob);
-                    bytes(w, text.as_bytes());
-                });
-            }
-        });
     });
 }

@@ -4,8 +4,9 @@
 //! one that is done begins another. Calls stay open to the end, since their pieces may be mixed.
 //! Here items begin and end; `events_parts` says which pieces go where.
 
-use super::answer_out::{Item, Kind, Piece, Status, logprob, response};
+use super::answer_out::{Item, Kind, Piece, Status, response};
 use crate::dialect::answer::{Answer, Choice};
+use crate::dialect::openai_chat::logprob_out;
 use crate::dialect::part::{Body, Part};
 use crate::dialect::passage::Context;
 use crate::dialect::sink::{Delta, Writer};
@@ -216,7 +217,7 @@ impl Events {
                 w.field_str("text", text);
                 w.field_array("logprobs", |w| {
                     let tokens = choice.logprobs.tokens.get(piece.tokens.clone());
-                    tokens.unwrap_or_default().iter().for_each(|token| logprob(w, token));
+                    tokens.unwrap_or_default().iter().for_each(|token| logprob_out(w, token));
                 });
             });
         }

@@ -1,10 +1,11 @@
 //! Which events each piece of an answer becomes.
 
-use super::answer_out::{Item, Kind, annotation, logprob};
+use super::answer_out::{Item, Kind, annotation};
 use super::events_out::{Events, Spot, is_refusal, piece};
 use super::item::thought_texts;
 use crate::dialect::Dialect;
 use crate::dialect::answer::Choice;
+use crate::dialect::openai_chat::logprob_out;
 use crate::dialect::part::{Body, MediaKind, Part};
 
 impl Events {
@@ -228,7 +229,7 @@ impl Events {
         self.about(out, "response.output_text.delta", spot, Some("content_index"), |_, w| {
             w.field_str("delta", text);
             w.field_array("logprobs", |w| {
-                tokens[new].iter().for_each(|token| logprob(w, token));
+                tokens[new].iter().for_each(|token| logprob_out(w, token));
             });
         });
     }
