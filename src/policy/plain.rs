@@ -31,6 +31,9 @@ pub fn plain(attr: Attr) -> Value<'static> {
         Attr::InputTokens | Attr::InputLastTokens | Attr::TotalTokens => Value::Int(PROMPT_TOKENS),
         Attr::KeyId | Attr::KeyName => Value::Str("key"),
         Attr::PoolHealthy => Value::Int(10),
+        Attr::TimeHour => Value::Int(12),
+        Attr::TimeWeekday => Value::Str("wed"),
+        Attr::TimeDate => Value::Int(NOON.as_second().div_euclid(86_400)),
         attr if attr.def().optional => Value::Absent,
         attr => match &attr.def().ty {
             Type::Bool => Value::Bool(false),
@@ -51,17 +54,11 @@ pub fn plain(attr: Attr) -> Value<'static> {
 
 /// A plain request but for what is said of it. What follows from that follows: the date from the
 /// instant, the sum of tokens from its parts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Said {
     values: Vec<(Operand, OwnedValue)>,
     sets: BTreeMap<String, OwnedValue>,
-    now: Timestamp,
-}
-
-impl Default for Said {
-    fn default() -> Self {
-        Said { values: Vec::new(), sets: BTreeMap::new(), now: NOON }
-    }
+    now: Option<Timestamp>,
 }
 
 impl Said {
@@ -80,13 +77,23 @@ impl Said {
 
     /// Says when it comes.
     pub fn at(&mut self, now: Timestamp) {
-        self.now = now;
+        self.now = Some(now);
     }
 
     /// What was said, the sets last.
     pub fn said(&self) -> impl Iterator<Item = (String, &OwnedValue)> {
         let values = self.values.iter().map(|(operand, value)| (operand.to_string(), value));
         values.chain(self.sets.iter().map(|(name, value)| (name.clone(), value)))
+    }
+
+    /// What was said of an attribute, or follows from it; `None` where nothing was.
+    pub fn about(&self, attr: &AttrRef) -> Option<Value<'_>> {
+        self.find(attr).map(OwnedValue::as_value).or_else(|| self.derived(attr.attr))
+    }
+
+    /// When the request comes, if that was said.
+    pub fn moment(&self) -> Option<Timestamp> {
+        self.now
     }
 
     fn find(&self, attr: &AttrRef) -> Option<&OwnedValue> {
@@ -114,7 +121,7 @@ impl Said {
 
     /// What follows from other things that were said.
     fn derived(&self, attr: Attr) -> Option<Value<'_>> {
-        let utc = || self.now.to_zoned(jiff::tz::TimeZone::UTC);
+        let utc = || Some(self.now?.to_zoned(jiff::tz::TimeZone::UTC));
         match attr {
             Attr::RequestAuto => match self.find(&AttrRef::plain(Attr::RequestModel))? {
                 OwnedValue::Str(model) => {
@@ -122,9 +129,9 @@ impl Said {
                 }
                 _ => None,
             },
-            Attr::TimeHour => Some(Value::Int(utc().hour().into())),
-            Attr::TimeWeekday => Some(Value::Str(DAYS[weekday_index(utc().weekday())])),
-            Attr::TimeDate => Some(Value::Int(days(utc().date()))),
+            Attr::TimeHour => Some(Value::Int(utc()?.hour().into())),
+            Attr::TimeWeekday => Some(Value::Str(DAYS[weekday_index(utc()?.weekday())])),
+            Attr::TimeDate => Some(Value::Int(days(utc()?.date()))),
             Attr::TotalTokens => {
                 let (input, output) =
                     (self.int(Attr::InputTokens), self.int(Attr::RequestMaxOutput));
@@ -148,10 +155,7 @@ impl Said {
 
 impl Facts for Said {
     fn get(&self, attr: &AttrRef) -> Value<'_> {
-        match self.find(attr) {
-            Some(value) => value.as_value(),
-            None => self.derived(attr.attr).unwrap_or_else(|| plain(attr.attr)),
-        }
+        self.about(attr).unwrap_or_else(|| plain(attr.attr))
     }
 
     fn worked_out(&self, declared: &Declared) -> Value<'_> {
@@ -162,7 +166,7 @@ impl Facts for Said {
     }
 
     fn now(&self) -> Timestamp {
-        self.now
+        self.now.unwrap_or(NOON)
     }
 }
 

@@ -82,7 +82,7 @@ pub struct Rule {
 }
 
 /// Where something stands. It is not part of what is compared.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct At(pub Span);
 
 impl PartialEq for At {
@@ -91,6 +91,11 @@ impl PartialEq for At {
     }
 }
 impl Eq for At {}
+impl std::fmt::Debug for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("At")
+    }
+}
 
 /// `deny`
 #[derive(Debug, Clone)]
@@ -325,4 +330,3 @@ impl PartialEq for ModelFilter {
         self.text == other.text && self.pass == other.pass
     }
 }
-

@@ -1,5 +1,7 @@
 //! A policy laid out over its axes, ready for questions.
 
+use std::sync::Arc;
+
 use super::axes::Axes;
 use super::escape::{Budget, Escape, Region, Room, escape};
 use crate::policy::cond::{Cond, Test};
@@ -7,7 +9,6 @@ use crate::policy::plain::Said;
 use crate::policy::program::Program;
 use crate::policy::table::MOST_BOXES;
 use crate::policy::table::classes::Space;
-use std::sync::Arc;
 
 /// A rule of a program, by its kind and position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +26,7 @@ pub struct Prover<'p> {
     /// The policy.
     pub program: &'p Program,
     /// The space of its requests.
-    pub axes: Axes,
+    pub axes: Arc<Axes>,
     budget: Budget,
     /// What the policy takes for granted never to happen.
     impossible: Vec<Region>,
@@ -69,17 +70,32 @@ impl<'p> Prover<'p> {
         more: &[&Cond],
         budget: Budget,
     ) -> Result<Prover<'p>, TooComplex> {
-        let rules = (program.denies.iter().map(|it| &it.rule))
-            .chain(program.requires.iter().map(|it| &it.rule))
-            .chain(program.tunes.iter().map(|it| &it.rule))
-            .chain(program.routes.iter().map(|it| &it.rule))
-            .chain(program.budgets.iter().map(|it| &it.rule))
-            .chain(program.limits.iter().map(|it| &it.rule))
-            .chain(program.invariants.iter().map(|it| &it.rule));
-        let assumed = program.assumptions.iter().map(|it| &it.cond);
-        let conds = rules.map(|rule| &rule.when).chain(assumed).chain(more.iter().copied());
+        let conds = conditions(program).chain(more.iter().copied());
         let tests: Vec<&Arc<Test>> = conds.flat_map(Cond::tests).collect();
         let axes = Axes::of(Space::spanned_by(tests.iter().copied()));
+        Prover::over(program, Arc::new(axes), budget)
+    }
+
+    /// Two policies over the same space, so that what they do can be compared.
+    ///
+    /// # Errors
+    /// Where a condition has too many cases.
+    pub fn pair(
+        one: &'p Program,
+        other: &'p Program,
+    ) -> Result<(Prover<'p>, Prover<'p>), TooComplex> {
+        let conds = conditions(one).chain(conditions(other));
+        let tests: Vec<&Arc<Test>> = conds.flat_map(Cond::tests).collect();
+        let axes = Arc::new(Axes::of(Space::spanned_by(tests.iter().copied())));
+        let over = |program| Prover::over(program, axes.clone(), Budget::DEFAULT);
+        Ok((over(one)?, over(other)?))
+    }
+
+    fn over(
+        program: &'p Program,
+        axes: Arc<Axes>,
+        budget: Budget,
+    ) -> Result<Prover<'p>, TooComplex> {
         let laid_out = |cond: &Cond| axes.regions(cond).map_err(|_| TooComplex);
         let mut impossible = Vec::new();
         for assumption in &program.assumptions {
@@ -130,12 +146,27 @@ impl<'p> Prover<'p> {
 
     /// Whether a request of this room can exist that none of these rules takes.
     pub fn escapes(&self, room: &Room, rules: &[RuleRef]) -> Reach {
-        let mut owners: Vec<Option<RuleRef>> = vec![None; self.impossible.len()];
-        let mut others: Vec<&Region> = self.impossible.iter().collect();
-        for rule in rules {
-            for region in self.regions_of(*rule) {
-                others.push(region);
-                owners.push(Some(*rule));
+        self.escapes_all(room, &[(self, rules)])
+    }
+
+    /// The same where rules of another policy, laid out over the same space, stand in the way, too.
+    pub fn escapes_also(
+        &self,
+        room: &Room,
+        rules: &[RuleRef],
+        also: (&Prover<'_>, &[RuleRef]),
+    ) -> Reach {
+        self.escapes_all(room, &[(self, rules), also])
+    }
+
+    fn escapes_all(&self, room: &Room, sides: &[(&Prover<'_>, &[RuleRef])]) -> Reach {
+        let (mut owners, mut others): (Vec<Option<RuleRef>>, Vec<&Region>) = Default::default();
+        for (side, rules) in sides {
+            others.extend(&side.impossible);
+            owners.resize(others.len(), None);
+            for rule in *rules {
+                others.extend(side.regions_of(*rule));
+                owners.resize(others.len(), Some(*rule));
             }
         }
         match escape(room, &others, self.budget) {
@@ -172,6 +203,19 @@ impl<'p> Prover<'p> {
     pub fn request(&self, room: &Room) -> (Said, bool) {
         self.axes.request(room)
     }
+}
+
+/// Every condition on requests of a program.
+fn conditions(program: &Program) -> impl Iterator<Item = &Cond> {
+    let rules = (program.denies.iter().map(|it| &it.rule))
+        .chain(program.requires.iter().map(|it| &it.rule))
+        .chain(program.tunes.iter().map(|it| &it.rule))
+        .chain(program.routes.iter().map(|it| &it.rule))
+        .chain(program.budgets.iter().map(|it| &it.rule))
+        .chain(program.limits.iter().map(|it| &it.rule))
+        .chain(program.invariants.iter().map(|it| &it.rule));
+    let assumed = program.assumptions.iter().map(|it| &it.cond);
+    rules.map(|rule| &rule.when).chain(assumed)
 }
 
 #[cfg(test)]

@@ -35,9 +35,8 @@ pub fn of_operand(root: &Operand, dims: &[&Dimension]) -> Option<Vec<Sample>> {
         Kind::Number(ty, low, high) => {
             let cuts = dims.iter().find_map(|dim| dim.cuts()).unwrap_or_default();
             let keys = keys(cuts, low, high).into_iter();
-            samples.extend(
-                keys.map(|(low, high)| Sample::of(root, value(&ty, nice(&ty, low, high)))),
-            );
+            samples
+                .extend(keys.map(|(low, high)| Sample::of(root, value(&ty, nice(&ty, low, high)))));
         }
     }
     Some(samples)
@@ -204,13 +203,16 @@ fn matching(regex: &regex::Regex) -> Vec<String> {
             HirKind::Class(Class::Unicode(class)) => {
                 let mut ranges = class.iter();
                 let plain = class.iter().find(|range| range.end().is_ascii_alphanumeric());
-                let chosen = plain.map(|range| range.end()).or_else(|| Some(ranges.next()?.start()));
+                let chosen =
+                    plain.map(|range| range.end()).or_else(|| Some(ranges.next()?.start()));
                 text.extend(chosen);
             }
             HirKind::Class(Class::Bytes(class)) => {
                 text.extend(class.iter().next().map(|range| char::from(range.start())));
             }
-            HirKind::Repetition(times) => (0..times.min.min(64)).for_each(|_| shortest(&times.sub, text)),
+            HirKind::Repetition(times) => {
+                (0..times.min.min(64)).for_each(|_| shortest(&times.sub, text))
+            }
             HirKind::Capture(capture) => shortest(&capture.sub, text),
             HirKind::Concat(all) => all.iter().for_each(|hir| shortest(hir, text)),
             HirKind::Alternation(any) => {
@@ -356,11 +358,7 @@ pub fn of_time(dims: &[&Dimension]) -> Vec<Sample> {
             _ => None,
         })
     };
-    let attr = |wanted: Attr| {
-        move |dim: &&&Dimension| {
-            matches!(&dim.operand, Operand::Attr(attr) if attr.attr == wanted)
-        }
-    };
+    let attr = |wanted: Attr| move |dim: &&&Dimension| matches!(&dim.operand, Operand::Attr(attr) if attr.attr == wanted);
     let hourly = dims.iter().any(|dim| attr(Attr::TimeHour)(&dim));
     let cuts = dims.iter().find(attr(Attr::TimeDate)).and_then(|dim| dim.cuts());
     let mut samples = Vec::new();
@@ -384,7 +382,8 @@ pub fn of_time(dims: &[&Dimension]) -> Vec<Sample> {
                 at(&schedule.zone, i64::from(from) - 1);
                 at(&schedule.zone, i64::from(to) - 1);
             }
-            let moments = moments.into_iter().map(|now| Sample { now: Some(now), ..Sample::default() });
+            let moments =
+                moments.into_iter().map(|now| Sample { now: Some(now), ..Sample::default() });
             samples.extend(moments);
             let Ok(next) = day.checked_add(1.day()) else { break };
             day = next;
