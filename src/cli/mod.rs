@@ -8,6 +8,7 @@ mod explain;
 mod fmt;
 mod models;
 mod output;
+mod policy;
 mod schema;
 mod serve;
 
@@ -49,6 +50,8 @@ enum Command {
     Models(models::Args),
     /// List the attributes that policies can look at.
     Schema(schema::Args),
+    /// Stage, compare, activate and roll back the policies of a running gateway.
+    Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
 }
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
     };

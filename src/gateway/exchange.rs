@@ -20,8 +20,9 @@ use crate::dialect::object::with_top_level_field;
 use crate::dialect::passage::{self, Context};
 use crate::dispatch::{self, Content, Delivery, Forward, Job, Log, Served};
 use crate::ids::ModelId;
-use crate::policy::plan::{Plan, PlanReason};
+use crate::policy::plan::{Decision, Plan, PlanReason};
 use crate::policy::program::CacheDirective;
+use crate::telemetry::metrics::Outcome;
 use crate::units::NanoDollars;
 
 /// One request on its way to an answer. Dropped before the answer (the client went away), it still
@@ -73,6 +74,7 @@ impl Exchange {
         let decisive = Arc::new(decisive);
         let in_flight = decisive.world.health.request();
         let account = Account {
+            gateway: gateway.clone(),
             decisive: decisive.clone(),
             log: log.clone(),
             started,
@@ -472,6 +474,7 @@ fn explained_error(parts: http::response::Parts, body: Body, told: &serde_json::
 
 /// The line of a request in the log, written once, however the request ends.
 struct Account {
+    gateway: Arc<Gateway>,
     decisive: Arc<Decisive>,
     log: Arc<Log>,
     started: Instant,
@@ -485,6 +488,17 @@ impl Account {
     fn end(&mut self, status: StatusCode, model: Option<ModelId>) {
         self.status = Some(status);
         self.model = model.or(self.model.take());
+    }
+
+    fn outcome(&self) -> Outcome {
+        match (&self.decisive.decided.decision, self.status) {
+            (Decision::Denied(_), _) => Outcome::Denied,
+            (Decision::NoCandidate(_) | Decision::UnknownModel, _) => Outcome::NoModel,
+            (Decision::Plan(_), None) => Outcome::Canceled,
+            (Decision::Plan(_), Some(status)) if !status.is_success() => Outcome::Failed,
+            (Decision::Plan(_), Some(_)) if self.cached => Outcome::Cached,
+            (Decision::Plan(_), Some(_)) => Outcome::Answered,
+        }
     }
 }
 
@@ -513,6 +527,9 @@ impl Drop for Account {
             tags,
             "request"
         );
+        let route = decided.decision.rule().cloned().unwrap_or_default();
+        let policy = decided.program.name.text();
+        self.gateway.metrics.request(policy, route, self.outcome());
         let share = plan.and_then(|plan| plan.settings.log_bodies);
         if share.is_some_and(|share| fastrand::u32(..10_000) < share.0) {
             let body = String::from_utf8_lossy(self.decisive.request.body());

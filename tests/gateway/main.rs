@@ -2,6 +2,7 @@
 //! reached that provider. One module per capability.
 #![allow(clippy::unwrap_used, reason = "tests report by panicking")]
 
+mod admin;
 mod cache;
 mod cli;
 #[allow(dead_code, reason = "the wire tests need more of it")]
