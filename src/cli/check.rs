@@ -76,7 +76,7 @@ fn report(all: &[Checked], as_json: bool) -> u8 {
             .iter()
             .flat_map(|checked| {
                 let findings = checked.compiled.diagnostics.iter();
-                findings.map(|finding| syntax::to_json(finding, &checked.file, &checked.text))
+                findings.map(|finding| syntax::to_json(finding, &checked.compiled.sources))
             })
             .collect();
         output::line(
@@ -85,12 +85,8 @@ fn report(all: &[Checked], as_json: bool) -> u8 {
     } else {
         for checked in all {
             for finding in &checked.compiled.diagnostics {
-                output::line(syntax::render(
-                    finding,
-                    &checked.file,
-                    &checked.text,
-                    output::colors(),
-                ));
+                let sources = &checked.compiled.sources;
+                output::line(syntax::render(finding, sources, output::colors()));
                 output::line("");
             }
             if let Some(program) = &checked.compiled.program {
@@ -101,6 +97,16 @@ fn report(all: &[Checked], as_json: bool) -> u8 {
                     program.pools.len(),
                     program.generation
                 ));
+                for waiting in &program.waiting {
+                    output::line(format!(
+                        "{}: {}: {}, so `serve` refuses this policy",
+                        program.sources.at(waiting.primary.span),
+                        waiting.message,
+                        waiting.primary.text
+                    ));
+                }
+            } else if checked.compiled.is_good() {
+                output::line(format!("{}: good (names for other policies)", checked.file));
             }
         }
         if errors + warnings > 0 {

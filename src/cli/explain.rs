@@ -153,7 +153,7 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
     let checked = super::check::compile(args.what.as_ref(), &catalog)?;
     let Some(program) = checked.compiled.program else {
         let findings = checked.compiled.diagnostics.iter();
-        let shown = findings.map(|f| syntax::render(f, &checked.file, &checked.text, false));
+        let shown = findings.map(|f| syntax::render(f, &checked.compiled.sources, false));
         return Err(shown.collect::<Vec<_>>().join("\n"));
     };
     let body = if request.as_os_str() == "-" {

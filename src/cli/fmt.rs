@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::{DONE, FAILED, FAULTS, output};
+use crate::policy::sources::Sources;
 use crate::policy::syntax;
 
 /// Lay policies out in the one canonical way. Comments stay.
@@ -93,8 +94,9 @@ fn formatted(file: &str, text: &str) -> Option<String> {
     if parsed.is_ok() {
         return Some(syntax::format(&parsed.file));
     }
+    let sources = Sources::of(file, text);
     for finding in &parsed.diagnostics {
-        output::problem(syntax::render(finding, file, text, false));
+        output::problem(syntax::render(finding, &sources, false));
     }
     None
 }

@@ -56,6 +56,7 @@ fn told(def: &AttrDef) -> serde_json::Value {
             Subject::Request => "request",
             Subject::Model => "model",
             Subject::Attempt => "attempt",
+            Subject::Outcome => "outcome",
         },
         "cost_class": match def.cost {
             Cost::Free => 0,

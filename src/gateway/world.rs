@@ -394,13 +394,18 @@ impl PolicySource {
 
     fn compile(&self, catalog: &Arc<Catalog>, problems: &mut Vec<String>) -> Option<Arc<Program>> {
         let compiled = self.compiled(catalog);
-        for diagnostic in &compiled.diagnostics {
-            let shown = syntax::render(diagnostic, &self.file, &self.text, false);
+        let waiting = compiled.program.iter().flat_map(|program| &program.waiting);
+        for diagnostic in compiled.diagnostics.iter().chain(waiting) {
+            let shown = syntax::render(diagnostic, &compiled.sources, false);
             if diagnostic.severity == Severity::Error {
                 problems.push(shown);
             } else {
                 tracing::warn!(policy = %self.name, "{shown}");
             }
+        }
+        if compiled.program.is_none() && compiled.is_good() {
+            let why = "it only declares names for other policies, so there is nothing to serve";
+            problems.push(format!("the policy {}: {why}", self.file));
         }
         compiled.program
     }

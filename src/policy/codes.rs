@@ -344,6 +344,12 @@ pages! {
         "Conditions are looked up in a table of their cases, and this one has more than 256.",
         "route x when (a or b) and (c or d) and (e or f) and (g or h) and (i or j) -> p",
         "let first = (a or b) and (c or d)\nroute x when first -> p";
+    RULE_IN_LIBRARY = "P3016", "a rule in an imported file",
+        "`import` brings names: pools, ladders, splits, attributes, conditions. A rule in an imported \
+         file would be one that nobody carries out, so it is refused. `delegate` hands requests to a \
+         file with all its rules.",
+        "deny x when key.tier == free because \"…\"",
+        "delegate team when key.team == \"search\" to \"teams/search.policy\"";
     NOT_YET = "P3900", "not supported by this version",
         "The statement is part of the language and was checked, but this version cannot carry it \
          out. It is refused, because a rule that is accepted and ignored is worse than none.",

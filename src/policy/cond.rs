@@ -55,11 +55,27 @@ pub struct Declared {
     /// Its name as written.
     pub name: Arc<str>,
     /// Where the raw value comes from; `None` is always the default.
-    pub source: Option<AttrRef>,
+    pub source: Option<DeclaredSource>,
     /// How a text from the source becomes a value.
     pub reading: Reading,
     /// What it is when the source has none, or an impossible one.
     pub default: super::value::OwnedValue,
+}
+
+/// Where a declared attribute's raw value comes from.
+#[derive(Debug, Clone)]
+pub enum DeclaredSource {
+    /// An attribute of the schema.
+    Attr(AttrRef),
+    /// A script's `fn value(req)`.
+    Script(Arc<crate::script::Script>),
+    /// A named function of the host's.
+    Classifier {
+        /// Which.
+        name: Arc<str>,
+        /// How long it may take.
+        timeout: Option<std::time::Duration>,
+    },
 }
 
 impl PartialEq for Declared {
@@ -245,9 +261,13 @@ impl Operand {
     pub fn cost(&self) -> super::schema::Cost {
         match self {
             Operand::Attr(attr) => attr.attr.def().cost,
-            Operand::Declared(declared) => {
-                declared.source.as_ref().map_or(super::schema::Cost::Free, |s| s.attr.def().cost)
-            }
+            Operand::Declared(declared) => match &declared.source {
+                None => super::schema::Cost::Free,
+                Some(DeclaredSource::Attr(source)) => source.attr.def().cost,
+                Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
+                    super::schema::Cost::Expensive
+                }
+            },
         }
     }
 }
@@ -263,7 +283,13 @@ impl std::fmt::Display for Operand {
 
 impl Declared {
     fn value<'a>(&'a self, facts: &'a dyn Facts) -> Value<'a> {
-        let raw = self.source.as_ref().map_or(Value::Absent, |source| facts.get(source));
+        let raw = match &self.source {
+            None => Value::Absent,
+            Some(DeclaredSource::Attr(source)) => facts.get(source),
+            Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
+                facts.worked_out(self)
+            }
+        };
         self.reading.read(raw).unwrap_or_else(|| self.default.as_value())
     }
 }

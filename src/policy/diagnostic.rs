@@ -117,6 +117,14 @@ impl Diagnostic {
         }
     }
 
+    /// Moves all its places by as many bytes.
+    pub fn shift(&mut self, by: u32) {
+        let moved = |span: &mut Span| *span = Span { start: span.start + by, end: span.end + by };
+        moved(&mut self.primary.span);
+        self.secondary.iter_mut().for_each(|label| moved(&mut label.span));
+        self.fixes.iter_mut().flat_map(|fix| &mut fix.edits).for_each(|edit| moved(&mut edit.span));
+    }
+
     /// Adds a second place.
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
         self.secondary.push(Label { span, text: text.into() });

@@ -16,7 +16,7 @@ use super::plan::{
     ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal, RemovedBy,
     Step,
 };
-use super::program::{CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
+use super::program::{Assumption, CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
 use super::schema::{Attr, AttrRef};
 use super::value::{Facts, Value};
 use crate::catalog::{Live, Model, ModelIdx};
@@ -44,6 +44,9 @@ pub struct Situation<'a> {
 pub trait Listener {
     /// A model was removed.
     fn removed(&mut self, step: &Arc<str>, model: ModelIdx, by: RemovedBy);
+
+    /// Something that the policy takes for granted does not hold for this request.
+    fn assumption_broken(&mut self, _: &Assumption) {}
 }
 
 impl Listener for () {
@@ -69,6 +72,10 @@ pub struct WithLive<'a> {
 impl Facts for WithLive<'_> {
     fn now(&self) -> jiff::Timestamp {
         self.facts.now()
+    }
+
+    fn worked_out(&self, declared: &super::cond::Declared) -> Value<'_> {
+        self.facts.worked_out(declared)
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {
@@ -143,8 +150,14 @@ pub fn decide_listening(
             });
         } else if rule < denies + requires {
             filters.push(&program.requires[rule - denies]);
+        } else if let Some(tune) = program.tunes.get(rule - denies - requires) {
+            tunes.push(&tune.settings);
         } else {
-            tunes.push(&program.tunes[rule - denies - requires].settings);
+            let broken = rule - denies - requires - program.tunes.len();
+            let mut watched = program.assumptions.iter().filter(|assumed| assumed.watched);
+            if let Some(assumption) = watched.nth(broken) {
+                listener.assumption_broken(assumption);
+            }
         }
     }
 

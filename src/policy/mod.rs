@@ -8,11 +8,13 @@ pub mod codes;
 pub mod cond;
 pub mod diagnostic;
 pub mod eval;
+mod load;
 pub mod models;
 pub mod plan;
 pub mod program;
 pub mod schedule;
 pub mod schema;
+pub mod sources;
 pub mod syntax;
 pub mod table;
 pub mod trace;
@@ -27,12 +29,22 @@ use crate::ids::PolicyName;
 /// A policy's text, compiled; with everything there is to say about it.
 #[derive(Debug)]
 pub struct Compiled {
-    /// The program; there is one if and only if no finding is an error.
+    /// The program; there is none if a finding is an error, or if the file only declares names for
+    /// others.
     pub program: Option<Arc<program::Program>>,
-    /// The tree, as far as the text could be read.
+    /// The tree of the policy's own file, as far as it could be read.
     pub tree: syntax::tree::File,
-    /// What was found, in the order of the text.
+    /// Its texts; every place points into them.
+    pub sources: Arc<sources::Sources>,
+    /// What was found, in the order of the texts.
     pub diagnostics: Vec<diagnostic::Diagnostic>,
+}
+
+impl Compiled {
+    /// Whether nothing that was found is an error.
+    pub fn is_good(&self) -> bool {
+        self.diagnostics.iter().all(|found| found.severity < diagnostic::Severity::Error)
+    }
 }
 
 /// Reads, checks and compiles a policy. `file` is its name for people.
@@ -42,12 +54,14 @@ pub fn compile(
     text: &str,
     surroundings: &Surroundings<'_>,
 ) -> Compiled {
-    let parsed = syntax::parse(text);
-    let readable = parsed.is_ok();
-    let (program, found) =
-        check::check(name, file, text, &parsed.file, &parsed.broken, surroundings);
-    let mut diagnostics = parsed.diagnostics;
+    let loaded = load::load(file, text, surroundings);
+    let sources = Arc::new(loaded.sources);
+    let readable =
+        loaded.diagnostics.iter().all(|found| found.severity < diagnostic::Severity::Error);
+    let (program, found) = check::check(name, &sources, &loaded.units, surroundings);
+    let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(found);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    Compiled { program: program.filter(|_| readable).map(Arc::new), tree: parsed.file, diagnostics }
+    let tree = loaded.units.into_iter().next().map_or_else(syntax::tree::File::empty, |it| it.tree);
+    Compiled { program: program.filter(|_| readable).map(Arc::new), tree, sources, diagnostics }
 }

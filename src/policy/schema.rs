@@ -133,6 +133,8 @@ pub enum Subject {
     Model,
     /// A finished attempt: behind `escalate when`.
     Attempt,
+    /// What came of a request: behind `expect` in a test.
+    Outcome,
 }
 
 /// What an index in brackets names.
@@ -259,6 +261,7 @@ enum Flag {
     Req,
     Mod,
     Att,
+    Out,
     Opt,
     Computed,
     Expensive,
@@ -297,6 +300,7 @@ const fn traits(flags: &[Flag]) -> Traits {
             Flag::Req => def.subject = Subject::Request,
             Flag::Mod => def.subject = Subject::Model,
             Flag::Att => def.subject = Subject::Attempt,
+            Flag::Out => def.subject = Subject::Outcome,
             Flag::Opt => def.optional = true,
             Flag::Computed => def.cost = Cost::Computed,
             Flag::Expensive => def.cost = Cost::Expensive,
@@ -532,6 +536,19 @@ attributes! {
     AttemptCost "attempt.cost": Type::Money, Att, "what the attempt cost";
     AttemptLatency "attempt.latency": Type::Duration, Att, "how long it took";
     AttemptTtft "attempt.ttft": Type::Duration, Att|Opt, "how long its first token took";
+
+    OutcomeRoute "route": Type::String, Out|Opt, "the rule that took the request; of one in a delegated file, `delegate.name`";
+    OutcomeModel "model": Type::String, Out|Opt, "the model that answered";
+    OutcomeReason "reason": words(&[
+        "matched", "requested", "fallback", "escalated", "degraded", "hedged", "cached", "coalesced",
+        "arm",
+    ]), Out|Opt, "why that one";
+    OutcomeArm "arm": Type::String, Out|Opt, "the arm of the split or experiment";
+    OutcomeAttempts "attempts": Type::Int, Out, "how many attempts were made";
+    OutcomeStatus "status": Type::Int, Out, "the HTTP status of the answer";
+    OutcomeCost "cost": Type::Money, Out, "the worst case of the attempts that were made";
+    OutcomeMaxCost "max_cost": Type::Money, Out|Opt, "the worst case of the whole plan";
+    OutcomeLatency "latency": Type::Duration, Out, "how long the attempts and the waits between them took";
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 //! left out and by what. Made on demand, from the facts that the decision asked for.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::cond::{Cond, Op, Operand, Test};
+use super::cond::{Cond, Declared, DeclaredSource, Op, Operand, Test};
 use super::plan::{Decision, Plan, PlanReason, Removal};
 use super::program::{Hold, Program, Rule, Settings};
 use super::schema::{AttrRef, Type};
@@ -19,17 +20,22 @@ use crate::units::{BasisPoints, NanoDollars, PricePerMillion};
 pub struct Recording<'a> {
     facts: &'a dyn Facts,
     asked: RefCell<Vec<(AttrRef, OwnedValue)>>,
+    worked_out: RefCell<Vec<(Arc<str>, OwnedValue)>>,
 }
 
 impl<'a> Recording<'a> {
     /// Listens in on these.
     pub fn of(facts: &'a dyn Facts) -> Recording<'a> {
-        Recording { facts, asked: RefCell::default() }
+        Recording { facts, asked: RefCell::default(), worked_out: RefCell::default() }
     }
 
     /// What was asked, with the answers.
     pub fn recorded(self) -> Recorded {
-        Recorded { now: self.facts.now(), values: self.asked.into_inner() }
+        Recorded {
+            now: self.facts.now(),
+            values: self.asked.into_inner(),
+            worked_out: self.worked_out.into_inner(),
+        }
     }
 }
 
@@ -39,6 +45,14 @@ impl Facts for Recording<'_> {
         let mut asked = self.asked.borrow_mut();
         if !asked.iter().any(|(known, _)| known == attr) {
             asked.push((attr.clone(), value.to_owned()));
+        }
+        value
+    }
+    fn worked_out(&self, declared: &Declared) -> Value<'_> {
+        let value = self.facts.worked_out(declared);
+        let mut known = self.worked_out.borrow_mut();
+        if !known.iter().any(|(name, _)| *name == declared.name) {
+            known.push((declared.name.clone(), value.to_owned()));
         }
         value
     }
@@ -52,6 +66,7 @@ impl Facts for Recording<'_> {
 pub struct Recorded {
     now: Timestamp,
     values: Vec<(AttrRef, OwnedValue)>,
+    worked_out: Vec<(Arc<str>, OwnedValue)>,
 }
 
 impl Recorded {
@@ -62,9 +77,13 @@ impl Recorded {
     fn knows(&self, operand: &Operand) -> bool {
         match operand {
             Operand::Attr(attr) => self.find(attr).is_some(),
-            Operand::Declared(declared) => {
-                declared.source.as_ref().is_none_or(|source| self.find(source).is_some())
-            }
+            Operand::Declared(declared) => match &declared.source {
+                None => true,
+                Some(DeclaredSource::Attr(source)) => self.find(source).is_some(),
+                Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
+                    self.worked_out.iter().any(|(known, _)| **known == *declared.name)
+                }
+            },
         }
     }
 }
@@ -72,6 +91,10 @@ impl Recorded {
 impl Facts for Recorded {
     fn get(&self, attr: &AttrRef) -> Value<'_> {
         self.find(attr).map_or(Value::Absent, OwnedValue::as_value)
+    }
+    fn worked_out(&self, declared: &Declared) -> Value<'_> {
+        let known = self.worked_out.iter().find(|(name, _)| *name == declared.name);
+        known.map_or(Value::Absent, |(_, value)| value.as_value())
     }
     fn now(&self) -> Timestamp {
         self.now
@@ -128,7 +151,7 @@ fn told(rule: &Rule, program: &Program, facts: &Recorded) -> Json {
         .collect();
     json!({
         "name": rule.name,
-        "at": format!("{}:{}", program.file, rule.line),
+        "at": program.sources.at(rule.span),
         // What was not asked for could not change the outcome.
         "matched": if known { json!(rule.when.holds(facts)) } else { settled(&rule.when, facts) },
         "because": because,
@@ -161,7 +184,7 @@ fn settled(cond: &Cond, facts: &Recorded) -> Json {
 }
 
 fn test_told(test: &Test, program: &Program, facts: &Recorded) -> Json {
-    let written = program.source.get(test.span.range()).unwrap_or_default();
+    let written = program.sources.slice(test.span);
     let written = written.split_whitespace().collect::<Vec<_>>().join(" ");
     if matches!(test.op, Op::During(_)) {
         return json!({ "test": written, "value": facts.now.to_string(), "holds": test.holds(facts) });

@@ -94,6 +94,12 @@ pub trait Facts {
     /// The attribute's value, or [`Value::Absent`].
     fn get(&self, attr: &AttrRef) -> Value<'_>;
 
+    /// What a script or a classifier says of the request, for an attribute that a policy declares.
+    /// Absent where there is nobody to ask, or no usable answer: then the declared `else` holds.
+    fn worked_out(&self, _declared: &super::cond::Declared) -> Value<'_> {
+        Value::Absent
+    }
+
     /// The instant of the decision; schedules are resolved against it.
     fn now(&self) -> jiff::Timestamp;
 }

@@ -10,6 +10,8 @@ pub enum Entry {
     Value,
     /// `pick script`: `fn rank(req, model)`
     Rank,
+    /// `judge[..]`: `fn judge(req, answer)`
+    Judge,
 }
 
 impl Entry {
@@ -18,6 +20,7 @@ impl Entry {
         match self {
             Entry::Value => ("value", 1),
             Entry::Rank => ("rank", 2),
+            Entry::Judge => ("judge", 2),
         }
     }
 }
@@ -45,11 +48,27 @@ pub enum ScriptError {
     },
 }
 
-/// Compiles a script and looks for its entry point. Nothing of it is run.
-///
-/// # Errors
-/// With the place of a syntax error, or the function that is missing.
-pub fn check(source: &str, entry: Entry) -> Result<(), ScriptError> {
+/// A compiled script.
+#[derive(Debug)]
+pub struct Script {
+    /// Its file, as the policy names it.
+    pub name: String,
+    /// What it is used for.
+    pub entry: Entry,
+}
+
+impl Script {
+    /// Compiles a script and looks for its entry point. Nothing of it is run.
+    ///
+    /// # Errors
+    /// With the place of a syntax error, or the function that is missing.
+    pub fn compile(name: &str, source: &str, entry: Entry) -> Result<Script, ScriptError> {
+        check(source, entry)?;
+        Ok(Script { name: name.to_owned(), entry })
+    }
+}
+
+fn check(source: &str, entry: Entry) -> Result<(), ScriptError> {
     let ast: AST = fenced().compile(source).map_err(|error| {
         let place = error.position();
         ScriptError::Syntax {

@@ -1,7 +1,6 @@
 //! A policy from stage to roll back. The file on disk is always the truth: an activation writes it,
 //! so that a restart, a hot reload and version control see what decides.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path as FilePath;
 use std::sync::{Arc, PoisonError};
@@ -22,7 +21,7 @@ use crate::gateway::intake::read_body;
 use crate::gateway::state::Gateway;
 use crate::gateway::world::{PolicySource, World};
 use crate::ids::{PolicyName, RequestId};
-use crate::policy::diagnostic::{Severity, did_you_mean};
+use crate::policy::diagnostic::{Diagnostic, Severity, did_you_mean};
 use crate::policy::program::Program;
 use crate::policy::{Compiled, syntax};
 
@@ -160,7 +159,7 @@ pub(super) async fn diff(State(gateway): State<Arc<Gateway>>, Path(name): Path<S
         let name = known(&world, &name)?;
         let draft = Draft::of(&world, &name, waiting(kept, &name)?)?;
         let active = world.policies.get(&name);
-        let old = active.map_or("", |program| &program.source);
+        let old = active.map_or("", |program| program.sources.file_text(0));
         let told = json!({
             "name": name,
             "active": active.map(|program| program.generation.to_string()),
@@ -254,13 +253,30 @@ impl Draft {
 
     /// The program, or everything that is wrong.
     fn program(&self) -> Result<&Arc<Program>, ApiError> {
-        self.compiled.program.as_ref().ok_or_else(|| {
-            let count = self.count(Severity::Error);
-            let s = if count == 1 { "" } else { "s" };
-            let message = format!("the policy `{}` has {count} error{s}", self.source.name);
-            let refused = error(StatusCode::UNPROCESSABLE_ENTITY, "policy_has_errors", message);
+        let (name, count) = (&self.source.name, self.count(Severity::Error));
+        let refused = |code, message: String| {
+            let refused = error(StatusCode::UNPROCESSABLE_ENTITY, code, message);
             refused.with("findings", self.findings())
-        })
+        };
+        match &self.compiled.program {
+            Some(program) if count == 0 => Ok(program),
+            None if count == 0 => {
+                let message =
+                    format!("`{name}` only declares names for others and decides nothing");
+                Err(refused("no_policy", message))
+            }
+            _ => {
+                let s = if count == 1 { "" } else { "s" };
+                let message = format!("the policy `{name}` has {count} error{s}");
+                Err(refused("policy_has_errors", message))
+            }
+        }
+    }
+
+    /// What was found, and what this version of the program cannot carry out.
+    fn found(&self) -> impl Iterator<Item = &Diagnostic> {
+        let waiting = self.compiled.program.iter().flat_map(|program| &program.waiting);
+        self.compiled.diagnostics.iter().chain(waiting)
     }
 
     fn generation(&self) -> Option<String> {
@@ -268,12 +284,11 @@ impl Draft {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.compiled.diagnostics.iter().filter(|found| found.severity == severity).count()
+        self.found().filter(|found| found.severity == severity).count()
     }
 
     fn findings(&self) -> Value {
-        let found = self.compiled.diagnostics.iter();
-        found.map(|it| syntax::to_json(it, &self.source.file, &self.source.text)).collect()
+        self.found().map(|it| syntax::to_json(it, &self.compiled.sources)).collect()
     }
 
     fn told(&self) -> Value {
@@ -335,13 +350,17 @@ fn enforce(
 }
 
 fn entry(program: &Program, why: Why, order: Order) -> Entry {
+    let others = program.sources.files().enumerate().skip(1).map(|(index, file)| {
+        let hash = blake3::hash(program.sources.file_text(index).as_bytes());
+        (file.to_string(), hash.to_hex().to_string())
+    });
     Entry {
         at: jiff::Timestamp::now(),
         generation: program.generation.to_string(),
         why,
         by: order.by,
         note: order.note,
-        files: BTreeMap::new(),
+        files: others.collect(),
     }
 }
 
@@ -365,7 +384,7 @@ fn text_of(
     if let Some(active) = world.policies.get(name)
         && active.generation.to_string() == generation
     {
-        return Ok(active.source.to_string());
+        return Ok(active.sources.file_text(0).to_owned());
     }
     kept.text(name, generation).map_err(unreadable)?.ok_or_else(|| {
         let message = format!(
@@ -400,7 +419,7 @@ fn told(world: &World, kept: &Versions, name: &PolicyName) -> Result<Value, ApiE
         let since = history.iter().rev().find(|entry| entry.generation == generation);
         json!({
             "generation": generation,
-            "file": &*program.file,
+            "file": program.sources.files().next(),
             "since": since.map(|entry| entry.at),
         })
     });

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Checker;
-use super::conditions::{Scope, not_yet};
+use super::conditions::Scope;
 use crate::dialect::edits::{Param, ParamValue};
 use crate::error_class::{ErrorClass, ErrorSet};
 use crate::policy::codes;
 use crate::policy::cond::{Cond, Op};
 use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use crate::policy::program::{
-    CacheDirective, Cap, CapBreach, Fallback, Hold, OnLossy, Parameter, Prompt, Retry, Settings,
-    Target,
+    At, CacheDirective, Cap, CapBreach, Fallback, Hedge, HedgeAfter, Hold, OnLossy, Parameter,
+    Prompt, Retry, Settings, Shadow, Sticky, Target,
 };
 use crate::policy::schema::{REASONING, Type};
 use crate::policy::syntax::tree::{
@@ -34,6 +34,8 @@ pub(super) enum Place {
 
 /// A model is never asked more often than this in a row.
 const MOST_RETRIES: u64 = 10;
+/// The most copies of a request besides the first.
+const MOST_HEDGES: u64 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const CACHE_KEY_PARTS: [&str; 8] =
@@ -92,11 +94,12 @@ impl<'a> Checker<'a> {
                     on: on
                         .as_ref()
                         .map_or(ErrorSet::DEFAULT_FALLBACK, |classes| self.error_set(classes)),
+                    at: At(span),
                 });
             }
-            Stmt::Hedge { to, .. } => {
-                self.target(to);
-                self.report(not_yet(span, "`hedge`", "hedging"));
+            Stmt::Hedge { after, to, max } => {
+                settings.hedge =
+                    self.hedge(after, to, max.as_ref(), span).or(settings.hedge.take());
             }
             Stmt::Cap { amount, breach } => self.cap(amount, breach, span, settings),
             Stmt::Cache(cache) => self.cache(cache, span, settings),
@@ -110,7 +113,7 @@ impl<'a> Checker<'a> {
             }
             Stmt::Prompt { place, from_file, text } => {
                 let found = if *from_file {
-                    match (self.surroundings.files)(&text.node) {
+                    match self.read_file(&text.node) {
                         Ok(found) => found,
                         Err(reason) => {
                             self.report(
@@ -130,14 +133,17 @@ impl<'a> Checker<'a> {
                 };
                 settings.prompts.push(Prompt { place: *place, text: found.into() });
             }
-            Stmt::Shadow { to, .. } => {
-                self.target(to);
-                self.report(not_yet(span, "`shadow`", "shadow traffic"));
+            Stmt::Shadow { share, to } => {
+                let target = self.target(to);
+                if let (Some(to), LiteralValue::Percent(share)) = (target, &share.node.value) {
+                    settings.shadows.push(Shadow { share: *share, to, at: At(span) });
+                }
             }
             Stmt::Sticky { by, ttl } => {
-                self.resolve(by, Scope::Request);
-                self.duration(ttl);
-                self.report(not_yet(span, "`sticky`", "session affinity"));
+                let by = self.identity_attribute(by);
+                if let (Some(by), Some(ttl)) = (by, self.duration(ttl)) {
+                    settings.sticky = Some(Sticky { by, ttl });
+                }
             }
             Stmt::Tag { name, value } => {
                 let text = match &value.kind {
@@ -153,6 +159,56 @@ impl<'a> Checker<'a> {
             Stmt::Log { what, share } => self.log(what, share, settings),
             Stmt::Hold(hold) => settings.hold = Some(self.hold(hold)),
         }
+    }
+
+    fn hedge(
+        &mut self,
+        after: &Value,
+        to: &tree::Target,
+        max: Option<&Spanned<u64>>,
+        span: Span,
+    ) -> Option<Hedge> {
+        let after = match &after.kind {
+            ValueKind::Name(word) => match word.as_str() {
+                "p50" => Some(HedgeAfter::P50),
+                "p95" => Some(HedgeAfter::P95),
+                _ => {
+                    let words = Type::Enum(crate::policy::schema::Members::Fixed(&["p50", "p95"]));
+                    self.word(("after", after.span), &words, after);
+                    None
+                }
+            },
+            ValueKind::Literal(literal) => {
+                let key =
+                    self.literal_key(("after", after.span), &Type::Duration, literal, after.span);
+                key.map(|nanos| HedgeAfter::Time(Duration::from_nanos(nanos.max(0) as u64)))
+            }
+        };
+        let target = self.target(to);
+        if let Some(Target::Ladder(_)) = target {
+            self.report(
+                Diagnostic::error(
+                    codes::WRONG_TARGET,
+                    to.span,
+                    "a second copy cannot climb a ladder",
+                    "a ladder",
+                )
+                .help("send it to a pool or a model"),
+            );
+            return None;
+        }
+        if let Some(max) = max
+            && !(1..=MOST_HEDGES).contains(&max.node)
+        {
+            self.report(Diagnostic::error(
+                codes::OUT_OF_RANGE,
+                max.span,
+                format!("{} copies", max.node),
+                format!("between 1 and {MOST_HEDGES}"),
+            ));
+        }
+        let max = max.map_or(1, |max| max.node.clamp(1, MOST_HEDGES)) as u32;
+        Some(Hedge { after: after?, to: target?, max, at: At(span) })
     }
 
     fn floor(
@@ -355,7 +411,7 @@ impl<'a> Checker<'a> {
             }
         };
         if let Some(amount) = money {
-            settings.cap = Some(Cap { amount, breach });
+            settings.cap = Some(Cap { amount, breach, at: At(span) });
         }
     }
 
@@ -364,7 +420,7 @@ impl<'a> Checker<'a> {
             CacheStmt::Off => settings.cache = Some(CacheDirective::Off),
             CacheStmt::On { semantic, ttl, key } => {
                 if semantic.is_some() {
-                    self.report(not_yet(span, "`cache semantic`", "embeddings"));
+                    self.wait(span, "`cache semantic`", "embeddings");
                 }
                 let mut parts = None;
                 if let Some(listed) = key {

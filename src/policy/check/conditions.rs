@@ -21,6 +21,8 @@ pub(super) enum Scope {
     Model,
     /// Behind `escalate when`: one attempt, and the request.
     Attempt,
+    /// Behind `expect`: what came of a request.
+    Outcome,
 }
 
 impl Scope {
@@ -28,7 +30,8 @@ impl Scope {
         match self {
             Scope::Request => subject == Subject::Request,
             Scope::Model => subject == Subject::Model,
-            Scope::Attempt => subject != Subject::Model,
+            Scope::Attempt => matches!(subject, Subject::Request | Subject::Attempt),
+            Scope::Outcome => subject == Subject::Outcome,
         }
     }
 }
@@ -56,6 +59,11 @@ impl<'a> Checker<'a> {
         self.cond(cond, Scope::Attempt)
     }
 
+    /// A condition on the outcome of a test.
+    pub(super) fn outcome_cond(&mut self, cond: &tree::Cond) -> Cond {
+        self.cond(cond, Scope::Outcome)
+    }
+
     fn cond(&mut self, cond: &tree::Cond, scope: Scope) -> Cond {
         match &cond.kind {
             CondKind::Or(any) => Cond::Or(any.iter().map(|cond| self.cond(cond, scope)).collect()),
@@ -76,10 +84,9 @@ impl<'a> Checker<'a> {
         span: Span,
         scope: Scope,
     ) -> Option<Cond> {
-        if let [AttrPart::Word(word)] = attr.parts.as_slice()
-            && let Some((name, body)) = self.names.conditions.get_key_value(word.as_str())
+        if let Some(word) = attr.as_name()
+            && let Some((body, unit)) = self.names.conditions.get(&word).copied()
         {
-            let (name, body): (&'a str, &'a tree::Cond) = (name, body);
             if test.is_some() {
                 self.report(
                     Diagnostic::error(
@@ -92,7 +99,7 @@ impl<'a> Checker<'a> {
                 );
                 return None;
             }
-            return self.expand(name, body, attr.span, scope);
+            return self.expand(&word, body, unit, attr.span, scope);
         }
         let resolved = self.resolve(attr, scope)?;
         let named = (attr.to_string(), attr.span);
@@ -117,18 +124,31 @@ impl<'a> Checker<'a> {
 
     fn expand(
         &mut self,
-        name: &'a str,
+        name: &str,
         body: &'a tree::Cond,
+        unit: usize,
         used_at: Span,
         scope: Scope,
     ) -> Option<Cond> {
-        if self.names.expanding.contains(&name) {
-            let way: Vec<&str> = self.names.expanding.iter().copied().chain([name]).collect();
-            let from = way.iter().position(|step| *step == name).unwrap_or(0);
+        // The name that the `let` has in its own file.
+        let own = self.units[unit].tree.items.iter().find_map(|line| match &line.node {
+            tree::Item::Let { name, body: tree::LetBody::Cond(cond) }
+                if std::ptr::eq(cond, body) =>
+            {
+                Some(name.node.as_str())
+            }
+            _ => None,
+        });
+        let step: (usize, &'a str) = (unit, own?);
+        let expanding = &self.shared.expanding;
+        if expanding.contains(&step) {
+            let from = expanding.iter().position(|known| *known == step).unwrap_or(0);
             // However the circle is entered, it is told once.
-            let mut circle: Vec<&'a str> = self.names.expanding[from..].to_vec();
+            let mut circle = expanding[from..].to_vec();
+            let way = circle.iter().map(|(_, name)| *name).chain([step.1]);
+            let way = way.collect::<Vec<_>>().join(" → ");
             circle.sort_unstable();
-            if self.names.circles.insert(circle) {
+            if self.shared.circles.insert(circle) {
                 self.report(
                     Diagnostic::error(
                         codes::CYCLE,
@@ -136,15 +156,15 @@ impl<'a> Checker<'a> {
                         format!("`{name}` is defined by itself"),
                         "leads back to its own definition",
                     )
-                    .note(format!("the way: {}", way[from..].join(" → "))),
+                    .note(format!("the way: {way}")),
                 );
             }
             return None;
         }
-        self.names.used.insert(name);
-        self.names.expanding.push(name);
-        let cond = self.cond(body, scope);
-        self.names.expanding.pop();
+        self.shared.used.insert((unit, step.1.to_owned()));
+        self.shared.expanding.push(step);
+        let cond = self.within(unit, |it| it.cond(body, scope));
+        self.shared.expanding.pop();
         Some(cond)
     }
 
@@ -353,7 +373,7 @@ impl<'a> Checker<'a> {
                     return Some(plain(Op::During(schedule)));
                 }
                 let Some(list) = self.names.lists.get(name.node.as_str()).copied() else {
-                    if self.comes_later(&name.node) {
+                    if self.is_lost(&name.node) {
                         return None;
                     }
                     self.report(self.unknown_list(name));
@@ -402,7 +422,7 @@ impl<'a> Checker<'a> {
         if let Some(found) = self.names.schedules.get(name.node.as_str()) {
             return Some(found.clone());
         }
-        if self.comes_later(&name.node) {
+        if self.is_lost(&name.node) {
             return None;
         }
         let mut diagnostic = Diagnostic::error(
@@ -411,7 +431,7 @@ impl<'a> Checker<'a> {
             format!("no schedule is called `{}`", name.node),
             "unknown schedule",
         );
-        let known: Vec<&str> = self.names.schedules.keys().copied().collect();
+        let known: Vec<&str> = self.names.schedules.keys().map(String::as_str).collect();
         diagnostic = match did_you_mean(&name.node, known) {
             Some(near) => {
                 diagnostic.help(format!("did you mean `{near}`?")).fix("use it", name.span, near)
@@ -432,7 +452,7 @@ impl<'a> Checker<'a> {
             format!("no list is called `{}`", name.node),
             "unknown list",
         );
-        let known: Vec<&str> = self.names.lists.keys().copied().collect();
+        let known: Vec<&str> = self.names.lists.keys().map(String::as_str).collect();
         match did_you_mean(&name.node, known) {
             Some(near) => {
                 diagnostic.help(format!("did you mean `{near}`?")).fix("use it", name.span, near)
@@ -468,7 +488,7 @@ impl<'a> Checker<'a> {
             }
         }
         let Some(attr) = Attr::named(&name) else {
-            if self.comes_later(&name) {
+            if self.is_lost(&name) {
                 return None;
             }
             self.report(self.unknown_attribute(path, &name, scope));
@@ -481,10 +501,16 @@ impl<'a> Checker<'a> {
         }
         self.check_index(attr, index, path.span)?;
         if let Some(missing) = def.waits_for {
-            self.report(not_yet(path.span, &format!("`{written}`"), missing));
+            self.wait(path.span, &format!("`{written}`"), missing);
         }
         let index = index.map(|text| match attr {
             Attr::Header => text.to_ascii_lowercase().into(),
+            // The same pool has another name in another file.
+            Attr::PoolHealthy => {
+                let pool = self.names.targets.get(text);
+                let named = pool.and_then(|pool| self.shared.target_names.get(pool));
+                named.cloned().unwrap_or_else(|| text.into())
+            }
             _ => text.into(),
         });
         Some(Resolved {
@@ -509,10 +535,11 @@ impl<'a> Checker<'a> {
                 if !matches!(
                     self.names.targets.get(text),
                     Some(crate::policy::program::Target::Pool(_))
-                ) && !self.comes_later(text) =>
+                ) && !self.is_lost(text) =>
             {
                 let pools = self.names.targets.iter().filter_map(|(name, target)| {
-                    matches!(target, crate::policy::program::Target::Pool(_)).then_some(*name)
+                    matches!(target, crate::policy::program::Target::Pool(_))
+                        .then_some(name.as_str())
                 });
                 let near = did_you_mean(text, pools.collect::<Vec<_>>());
                 let diagnostic = Diagnostic::error(
@@ -528,7 +555,7 @@ impl<'a> Checker<'a> {
                 None
             }
             Index::Model => self.model(text, span).map(|_| ()),
-            Index::Budget if !self.names.budgets.contains(text) && !self.comes_later(text) => {
+            Index::Budget if !self.names.budgets.contains(text) && !self.is_lost(text) => {
                 self.report(Diagnostic::error(
                     codes::UNKNOWN_NAME,
                     span,
@@ -560,7 +587,7 @@ impl<'a> Checker<'a> {
             .iter()
             .filter(|def| scope.admits(def.subject) && def.name != "request.auto")
             .map(|def| def.name)
-            .chain(self.names.conditions.keys().copied())
+            .chain(self.names.conditions.keys().map(String::as_str))
             .chain(self.names.attributes.keys().map(String::as_str));
         if let Some(near) = did_you_mean(name, known.collect::<Vec<_>>()) {
             return diagnostic.help(format!("did you mean `{near}`?")).fix(
@@ -646,11 +673,13 @@ fn out_of_place(path: &AttrPath, written: &str, subject: Subject, scope: Scope) 
         Subject::Request => ("a request", "behind `when`"),
         Subject::Model => ("a model", "behind `models where`"),
         Subject::Attempt => ("an attempt", "behind `escalate when`"),
+        Subject::Outcome => ("an outcome", "behind `expect`"),
     };
     let here = match scope {
         Scope::Request => "this condition is asked of the request",
         Scope::Model => "this condition is asked of each model",
         Scope::Attempt => "this condition is asked of an attempt",
+        Scope::Outcome => "this condition is asked of what came of the request",
     };
     Diagnostic::error(
         codes::OUT_OF_PLACE,
@@ -660,19 +689,6 @@ fn out_of_place(path: &AttrPath, written: &str, subject: Subject, scope: Scope) 
     )
     .note(here)
     .help(format!("it can stand {place}"))
-}
-
-/// The message for what is checked but carried out by a later version.
-pub(super) fn not_yet(span: Span, what: &str, missing: &str) -> Diagnostic {
-    Diagnostic::error(
-        codes::NOT_YET,
-        span,
-        format!("{what} is not supported yet"),
-        format!("needs {missing}"),
-    )
-    .note(
-        "it is part of the language and was checked; this version refuses it rather than ignore it",
-    )
 }
 
 fn example_test(name: &str, resolved: &Resolved) -> String {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::Checker;
-use super::conditions::{Scope, not_yet};
+use super::conditions::Scope;
 use crate::policy::codes;
-use crate::policy::cond::{Declared, Operand, Reading};
+use crate::policy::cond::{Declared, DeclaredSource, Operand, Reading};
 use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use crate::policy::schedule::{DAYS, Schedule};
 use crate::policy::schema::{Attr, AttrRef, Members, Type};
@@ -42,10 +42,10 @@ impl<'a> Checker<'a> {
         for line in &tree.items {
             let Item::Let { name, body: tree::LetBody::Cond(cond) } = &line.node else { continue };
             let word: &'a str = &name.node;
-            if self.names.used.insert(word) {
-                self.names.expanding.push(word);
+            if self.shared.used.insert((self.unit, word.to_owned())) {
+                self.shared.expanding.push((self.unit, word));
                 self.request_cond(cond);
-                self.names.expanding.pop();
+                self.shared.expanding.pop();
             }
         }
     }
@@ -89,7 +89,10 @@ impl<'a> Checker<'a> {
             }
         }
         let words = members.iter().map(|member| member.node.as_str().into()).collect();
-        self.names.enums.entry(&name.node).or_insert(Members::Declared(words));
+        // The first of a file counts, but before what the file imports or inherits.
+        if self.shared.enums.insert((self.unit, &name.node)) {
+            self.names.enums.insert(name.node.clone(), Members::Declared(words));
+        }
     }
 
     fn declare_schedule(&mut self, schedule: &'a tree::Schedule) {
@@ -114,7 +117,7 @@ impl<'a> Checker<'a> {
                 hours: (0, 1),
                 zone: TimeZone::UTC,
             };
-            self.names.schedules.insert(&schedule.name.node, Arc::new(never));
+            self.names.schedules.insert(schedule.name.node.clone(), Arc::new(never));
             return;
         };
         let mut days = [false; 7];
@@ -128,7 +131,7 @@ impl<'a> Checker<'a> {
         }
         let name: Arc<str> = schedule.name.node.as_str().into();
         let schedule_of = Schedule { name, days, hours, zone };
-        self.names.schedules.entry(&schedule.name.node).or_insert(Arc::new(schedule_of));
+        self.names.schedules.insert(schedule.name.node.clone(), Arc::new(schedule_of));
     }
 
     /// First and last day that a word names.
@@ -206,15 +209,6 @@ impl<'a> Checker<'a> {
                 .help("give your attribute another name"),
             );
         }
-        if self.names.attributes.contains_key(&name) {
-            self.report(Diagnostic::error(
-                codes::DUPLICATE_NAME,
-                attr.span,
-                format!("`{name}` is declared twice"),
-                "again here",
-            ));
-            return;
-        }
         let ty_span = ty.span;
         let checked = self.type_of(ty);
         let source = self.source_of(&name, source);
@@ -236,7 +230,36 @@ impl<'a> Checker<'a> {
             );
         }
         let declared = Declared { name: name.as_str().into(), source, reading, default };
-        self.names.attributes.insert(name, (Arc::new(declared), ty));
+        self.declare_attribute(attr, Arc::new(declared), ty);
+    }
+
+    /// An attribute means one thing in all files of a policy; they may agree on it.
+    fn declare_attribute(&mut self, attr: &AttrPath, declared: Arc<Declared>, ty: Type) {
+        let name = attr.to_string();
+        let Some((known, known_ty, first)) = self.shared.attributes.get(&name) else {
+            self.shared.attributes.insert(name.clone(), (declared.clone(), ty.clone(), attr.span));
+            self.names.attributes.insert(name, (declared, ty));
+            return;
+        };
+        let agree = *known_ty == ty
+            && format!("{:?}", known.source) == format!("{:?}", declared.source)
+            && known.reading == declared.reading
+            && known.default == declared.default;
+        let same_file = self.sources.locate(*first).file == self.sources.locate(attr.span).file;
+        if agree && !same_file {
+            let known = (known.clone(), ty);
+            self.names.attributes.insert(name, known);
+            return;
+        }
+        self.report(
+            Diagnostic::error(
+                codes::DUPLICATE_NAME,
+                attr.span,
+                format!("`{name}` is declared twice"),
+                if same_file { "again here" } else { "otherwise here" },
+            )
+            .also(*first, "first declared here"),
+        );
     }
 
     fn type_of(&mut self, ty: &Spanned<TypeExpr>) -> Option<(Type, Reading)> {
@@ -255,13 +278,14 @@ impl<'a> Checker<'a> {
                     let words: Arc<[Arc<str>]> = members.iter().map(Into::into).collect();
                     Some((Type::Enum(members.clone()), Reading::OneOf(words)))
                 }
-                None if self.names.open_import => None,
+                None if self.is_lost(name) => None,
                 None => {
                     let scalars = [
                         "bool", "int", "float", "string", "money", "tokens", "duration", "percent",
                         "enum",
                     ];
-                    let known = self.names.enums.keys().copied().chain(scalars);
+                    let known = self.names.enums.keys().map(String::as_str).chain(scalars);
+                    let known_near = did_you_mean(name, known).map(str::to_owned);
                     let diagnostic = Diagnostic::error(
                         codes::UNKNOWN_NAME,
                         ty.span,
@@ -274,7 +298,7 @@ impl<'a> Checker<'a> {
                         "text" | "str" => Some("string"),
                         "double" | "decimal" | "real" => Some("float"),
                         "dollars" | "usd" => Some("money"),
-                        _ => did_you_mean(name, known.collect::<Vec<_>>()),
+                        _ => known_near.as_deref(),
                     };
                     let diagnostic = diagnostic.note(format!("types: {}", scalars.join(", ")));
                     self.report(match near {
@@ -296,10 +320,10 @@ impl<'a> Checker<'a> {
                     "percent" => number(Type::Percent),
                     other => {
                         self.report(Diagnostic::error(
-                            codes::NOT_YET,
+                            codes::TYPE_MISMATCH,
                             ty.span,
-                            format!("an attribute cannot be of type `{other}` yet"),
-                            "not supported yet",
+                            format!("an attribute cannot be declared as a `{other}`"),
+                            "there is no way to write its `else` value",
                         ));
                         return None;
                     }
@@ -327,17 +351,17 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn source_of(&mut self, name: &str, source: Option<&Source>) -> Option<AttrRef> {
+    fn source_of(&mut self, name: &str, source: Option<&Source>) -> Option<DeclaredSource> {
         match source? {
-            Source::Header(header) => Some(AttrRef {
+            Source::Header(header) => Some(DeclaredSource::Attr(AttrRef {
                 attr: Attr::Header,
                 index: Some(header.node.to_ascii_lowercase().into()),
-            }),
+            })),
             Source::Attr(path) => {
                 // Its own name would be looked up among the declared ones first.
                 let resolved = self.resolve(path, Scope::Request)?;
                 match resolved.operand {
-                    Operand::Attr(found) => Some(found),
+                    Operand::Attr(found) => Some(DeclaredSource::Attr(found)),
                     Operand::Declared(_) => {
                         self.report(Diagnostic::error(
                             codes::TYPE_MISMATCH,
@@ -349,21 +373,25 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
-            Source::Script(file, _) => {
-                self.script(file, crate::script::Entry::Value);
-                self.report(not_yet(file.span, "an attribute from a script", "the script host"));
-                None
+            Source::Script(file, knobs) => {
+                let script = self.script(file, knobs, crate::script::Entry::Value)?;
+                Some(DeclaredSource::Script(script))
             }
             Source::Classifier(which, _) => {
-                self.report(not_yet(which.span, "an attribute from a classifier", "classifiers"));
-                None
+                self.wait(which.span, "an attribute from a classifier", "classifiers");
+                Some(DeclaredSource::Classifier { name: which.node.as_str().into(), timeout: None })
             }
         }
     }
 
-    /// Reads a script that the policy names, and looks for its entry point.
-    pub(super) fn script(&mut self, file: &tree::Text, entry: crate::script::Entry) {
-        let source = match (self.surroundings.files)(&file.node) {
+    /// Reads and compiles a script that the policy names.
+    pub(super) fn script(
+        &mut self,
+        file: &tree::Text,
+        _knobs: &[tree::Knob],
+        entry: crate::script::Entry,
+    ) -> Option<Arc<crate::script::Script>> {
+        let source = match self.read_file(&file.node) {
             Ok(source) => source,
             Err(reason) => {
                 self.report(
@@ -375,16 +403,20 @@ impl<'a> Checker<'a> {
                     )
                     .help("the path is relative to the policy's folder"),
                 );
-                return;
+                return None;
             }
         };
-        if let Err(error) = crate::script::check(&source, entry) {
-            self.report(Diagnostic::error(
-                codes::BAD_SCRIPT,
-                file.span,
-                format!("the script `{}` cannot be used", file.node),
-                error.to_string(),
-            ));
+        match crate::script::Script::compile(&file.node, &source, entry) {
+            Ok(script) => Some(Arc::new(script)),
+            Err(error) => {
+                self.report(Diagnostic::error(
+                    codes::BAD_SCRIPT,
+                    file.span,
+                    format!("the script `{}` cannot be used", file.node),
+                    error.to_string(),
+                ));
+                None
+            }
         }
     }
 

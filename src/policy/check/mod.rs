@@ -6,21 +6,30 @@
 mod bodies;
 mod conditions;
 mod declared;
-mod later;
+mod money;
 mod names;
+mod proofs;
 mod routes;
 mod targets;
 mod values;
 
 use std::sync::Arc;
 
+use super::codes;
+use super::cond::Cond;
 use super::diagnostic::{Diagnostic, Severity};
-use super::program::{Deny, ModelFilter, Program, Require, Rule, Settings, Tune};
+use super::load::{Role, Unit};
+use super::program::{
+    Assumption, Budget, Deny, Invariant, Limit, ModelFilter, Program, Require, Route, Rule,
+    Settings, TestCase, Tune,
+};
+use super::schema::Cost;
+use super::sources::Sources;
 use super::syntax::tree::{File, Item, Name, Span};
 use super::table::{MOST_BOXES, Table};
-use super::{codes, cond::Cond};
 use crate::catalog::Catalog;
 use crate::ids::{Generation, PolicyName};
+use crate::script::Script;
 
 pub use values::quantity;
 
@@ -32,19 +41,16 @@ pub struct Surroundings<'a> {
     pub files: &'a dyn Fn(&str) -> Result<String, String>,
 }
 
-/// Checks a tree and compiles it. There is a program if and only if no finding is an error.
-/// `broken`: names that unreadable statements seem to declare; they are not called unknown too.
-pub fn check(
+/// Checks the trees of a policy and compiles them. There is a program if no finding is an error and
+/// the policy says where requests go.
+pub(super) fn check(
     name: &PolicyName,
-    file: &str,
-    text: &str,
-    tree: &File,
-    broken: &[String],
+    sources: &Arc<Sources>,
+    units: &[Unit],
     surroundings: &Surroundings<'_>,
 ) -> (Option<Program>, Vec<Diagnostic>) {
-    let mut checker = Checker::new(text, surroundings);
-    checker.names.broken = broken.iter().cloned().collect();
-    let program = checker.program(name, file, tree);
+    let mut checker = Checker::new(sources, units, surroundings);
+    let program = checker.program(name, sources);
     // A `let` is checked wherever it is used; its faults are told once.
     let mut told = std::collections::HashSet::new();
     let mut found = checker.diagnostics;
@@ -56,27 +62,94 @@ pub fn check(
 
 /// What the passes share.
 struct Checker<'a> {
+    /// The texts of all files.
     text: &'a str,
+    sources: &'a Sources,
+    units: &'a [Unit],
     surroundings: &'a Surroundings<'a>,
+    /// The names of each file; those of the file that is looked at are in `names` meanwhile.
+    scopes: Vec<names::Names<'a>>,
     names: names::Names<'a>,
+    /// The file that is looked at.
+    unit: usize,
+    shared: names::Shared<'a>,
+    scripts: Vec<Arc<Script>>,
+    /// The contents of prompts and scripts that were read: they are part of the generation.
+    read: Vec<String>,
     diagnostics: Vec<Diagnostic>,
+    /// Statements that this version cannot carry out.
+    waiting: Vec<Diagnostic>,
+}
+
+/// The rules of all files, as they are found.
+#[derive(Default)]
+struct Rules {
+    defaults: Settings,
+    denies: Vec<(Deny, Span)>,
+    requires: Vec<(Require, Span)>,
+    tunes: Vec<(Tune, Span)>,
+    routes: Vec<(Route, Span)>,
+    budgets: Vec<Budget>,
+    limits: Vec<Limit>,
+    assumptions: Vec<Assumption>,
+    invariants: Vec<Invariant>,
+    tests: Vec<TestCase>,
+}
+
+/// For whom the rules of a file are, and what they are called.
+#[derive(Clone)]
+struct Part {
+    unit: usize,
+    /// What all its conditions are joined with: that of the `delegate`.
+    given: Option<Cond>,
+    /// What its names begin with.
+    prefix: String,
 }
 
 impl<'a> Checker<'a> {
-    fn new(text: &'a str, surroundings: &'a Surroundings<'a>) -> Self {
-        Checker { text, surroundings, names: names::Names::default(), diagnostics: Vec::new() }
+    fn new(
+        sources: &'a Sources,
+        units: &'a [Unit],
+        surroundings: &'a Surroundings<'a>,
+    ) -> Checker<'a> {
+        Checker {
+            text: sources.text(),
+            sources,
+            units,
+            surroundings,
+            scopes: units.iter().map(|_| names::Names::default()).collect(),
+            names: names::Names::default(),
+            unit: 0,
+            shared: names::Shared::default(),
+            scripts: Vec::new(),
+            read: Vec::new(),
+            diagnostics: Vec::new(),
+            waiting: Vec::new(),
+        }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
-    fn catalog(&self) -> &'a Catalog {
-        self.surroundings.catalog
+    /// Notes something that is checked but cannot be carried out by this version.
+    fn wait(&mut self, span: Span, what: &str, missing: &str) {
+        self.waiting.push(
+            Diagnostic::error(
+                codes::NOT_YET,
+                span,
+                format!("{what} is not supported yet"),
+                format!("needs {missing}"),
+            )
+            .note(
+                "it is part of the language and was checked; this version refuses it rather than \
+                 ignore it",
+            ),
+        );
     }
 
-    fn line_of(&self, span: Span) -> u32 {
-        1 + self.text[..span.start as usize].bytes().filter(|byte| *byte == b'\n').count() as u32
+    fn catalog(&self) -> &'a Catalog {
+        self.surroundings.catalog
     }
 
     fn source(&self, span: Span) -> Arc<str> {
@@ -84,64 +157,216 @@ impl<'a> Checker<'a> {
         text.split_whitespace().collect::<Vec<_>>().join(" ").into()
     }
 
-    fn rule(&self, name: &Name, when: Cond) -> Rule {
-        Rule { name: name.node.as_str().into(), when, line: self.line_of(name.span) }
+    fn rule(&self, part: &Part, name: &Name, when: Cond) -> Rule {
+        let when = match &part.given {
+            Some(given) => given.clone().and(when),
+            None => when,
+        };
+        Rule {
+            name: format!("{}{}", part.prefix, name.node).into(),
+            when,
+            span: name.span,
+            line: self.sources.line(name.span),
+        }
     }
 
-    fn program(&mut self, name: &PolicyName, file: &str, tree: &'a File) -> Option<Program> {
-        self.collect_names(tree);
-        self.resolve_declarations(tree);
-        let targets = self.resolve_targets(tree);
-        self.check_later_statements(tree);
+    /// Reads a file that the statement at a place names, relative to the file it stands in.
+    fn read_file(&mut self, path: &str) -> Result<String, String> {
+        let path = super::load::joined(&self.units[self.unit].folder, path);
+        let found = (self.surroundings.files)(&path)?;
+        self.read.push(found.clone());
+        Ok(found)
+    }
 
-        let mut defaults = Settings::default();
-        let (mut denies, mut requires, mut tunes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut condition_spans = [Vec::new(), Vec::new(), Vec::new()];
+    /// Looks at another file for a while.
+    fn within<T>(&mut self, unit: usize, look: impl FnOnce(&mut Self) -> T) -> T {
+        if unit == self.unit {
+            return look(self);
+        }
+        let outer = std::mem::replace(&mut self.unit, unit);
+        let names = std::mem::take(&mut self.scopes[unit]);
+        self.scopes[outer] = std::mem::replace(&mut self.names, names);
+        let found = look(self);
+        let names = std::mem::take(&mut self.scopes[outer]);
+        self.scopes[unit] = std::mem::replace(&mut self.names, names);
+        self.unit = outer;
+        found
+    }
+
+    /// All files such that what a file needs comes before it, each with the file whose names it
+    /// inherits.
+    fn in_order(&self) -> Vec<(usize, Option<usize>)> {
+        fn visit(
+            units: &[Unit],
+            unit: usize,
+            parent: Option<usize>,
+            order: &mut Vec<(usize, Option<usize>)>,
+        ) {
+            if order.iter().any(|(known, _)| *known == unit) {
+                return;
+            }
+            let links = |wanted: Role| {
+                let items = units[unit].tree.items.iter();
+                items.filter_map(move |line| match (&line.node, wanted) {
+                    (Item::Import { path, .. }, Role::Library)
+                    | (Item::Delegate { to: path, .. }, Role::Delegated) => {
+                        units[unit].links.get(&path.span).copied()
+                    }
+                    _ => None,
+                })
+            };
+            links(Role::Library).for_each(|library| visit(units, library, None, order));
+            order.push((unit, parent));
+            links(Role::Delegated).for_each(|part| visit(units, part, Some(unit), order));
+        }
+        let mut order = Vec::with_capacity(self.units.len());
+        visit(self.units, 0, None, &mut order);
+        order
+    }
+
+    fn program(&mut self, name: &PolicyName, sources: &Arc<Sources>) -> Option<Program> {
+        let order = self.in_order();
+        for (unit, parent) in &order {
+            self.within(*unit, |it| {
+                it.collect_names(*unit, *parent);
+                it.resolve_declarations(&it.units[*unit].tree);
+            });
+        }
+        let units: Vec<usize> = order.iter().map(|(unit, _)| *unit).collect();
+        let targets = self.resolve_targets(&units);
+        let mut rules = Rules::default();
+        let root = Part { unit: 0, given: None, prefix: String::new() };
+        self.rules(&root, &mut rules);
+        for unit in &units {
+            self.refuse_rules_of_libraries(*unit);
+            self.within(*unit, |it| it.check_unused_lets(&it.units[*unit].tree));
+        }
+        if self.is_library() {
+            return None;
+        }
+        let (table, assumptions) = self.table(&rules)?;
+        let catalog = self.surroundings.catalog.clone();
+        let version = catalog.version().to_string();
+        let mut parts = vec![self.text.as_bytes(), version.as_bytes(), name.as_str().as_bytes()];
+        parts.extend(self.read.iter().map(String::as_bytes));
+        let generation = Generation::of(&parts);
+        let Rules { defaults, denies, requires, tunes, routes, budgets, limits, .. } = rules;
+        Some(Program {
+            name: name.clone(),
+            generation,
+            sources: sources.clone(),
+            catalog,
+            table,
+            denies: denies.into_iter().map(|(deny, _)| deny).collect(),
+            requires: requires.into_iter().map(|(require, _)| require).collect(),
+            tunes: tunes.into_iter().map(|(tune, _)| tune).collect(),
+            routes: routes.into_iter().map(|(route, _)| route).collect(),
+            defaults: Arc::new(defaults),
+            pools: targets.pools,
+            ladders: targets.ladders,
+            splits: targets.splits,
+            budgets,
+            limits,
+            scripts: std::mem::take(&mut self.scripts),
+            assumptions,
+            invariants: rules.invariants,
+            tests: rules.tests,
+            waiting: std::mem::take(&mut self.waiting),
+        })
+    }
+
+    /// The rules of a file, and of those it delegates to.
+    fn rules(&mut self, part: &Part, rules: &mut Rules) {
+        self.within(part.unit, |it| it.rules_here(part, rules));
+    }
+
+    fn rules_here(&mut self, part: &Part, rules: &mut Rules) {
+        let tree = &self.units[part.unit].tree;
+        self.defaults(part, tree, rules);
         for line in &tree.items {
             match &line.node {
-                Item::Defaults(body) => {
-                    defaults = defaults.overlaid(&self.settings(body, bodies::Place::Defaults));
-                }
                 Item::Deny { name, when, because, status } => {
                     let cond = self.request_cond(when);
-                    condition_spans[0].push(when.span);
-                    denies.push(Deny {
-                        rule: self.rule(name, cond),
+                    let deny = Deny {
+                        rule: self.rule(part, name, cond),
                         because: because.node.as_str().into(),
                         status: self.status(status.as_ref()),
-                    });
+                    };
+                    rules.denies.push((deny, when.span));
                 }
                 Item::Require { name, when, only } => {
                     let cond = when.as_ref().map_or(Cond::TRUE, |when| self.request_cond(when));
-                    condition_spans[1].push(when.as_ref().map_or(name.span, |when| when.span));
+                    let span = when.as_ref().map_or(name.span, |when| when.span);
                     let only = Arc::new(self.model_filter(only));
-                    requires.push(Require { rule: self.rule(name, cond), only });
+                    rules
+                        .requires
+                        .push((Require { rule: self.rule(part, name, cond), only }, span));
                 }
                 Item::Tune { name, when, body } => {
                     let cond = self.request_cond(when);
-                    condition_spans[2].push(when.span);
                     let settings = self.settings(body, bodies::Place::Tune);
-                    tunes.push(Tune { rule: self.rule(name, cond), settings });
+                    let rule = self.rule(part, name, cond);
+                    rules.tunes.push((Tune { rule, settings }, when.span));
                 }
                 _ => {}
             }
         }
-        let (routes, route_spans) = self.routes(tree, &defaults);
-        self.check_unused_lets(tree);
+        self.money_rules(part, tree, rules);
+        self.routes(part, tree, rules);
+        self.proofs(part, tree, rules);
+    }
 
-        let all: Vec<&Cond> = denies
+    /// `defaults`: the policy's own hold for everybody; those of a delegated file for its requests,
+    /// as the first of its `tune`s.
+    fn defaults(&mut self, part: &Part, tree: &'a File, rules: &mut Rules) {
+        let mut settings = Settings::default();
+        let mut place = None;
+        for line in &tree.items {
+            if let Item::Defaults(body) = &line.node {
+                settings = settings.overlaid(&self.settings(body, bodies::Place::Defaults));
+                place.get_or_insert(first_word(self.text, line.span));
+            }
+        }
+        match (place, &part.given) {
+            (Some(span), Some(_)) => {
+                let name = Name::new("defaults".to_owned(), span);
+                let rule = self.rule(part, &name, Cond::TRUE);
+                // Before the policy's own, so that a team cannot override the platform's.
+                rules.tunes.insert(0, (Tune { rule, settings }, span));
+            }
+            _ => rules.defaults = rules.defaults.overlaid(&settings),
+        }
+    }
+
+    /// All conditions in one table, and which assumptions it watches.
+    fn table(&mut self, rules: &Rules) -> Option<(Table, Vec<Assumption>)> {
+        let mut assumptions = rules.assumptions.clone();
+        for assumption in &mut assumptions {
+            let mut tests = assumption.cond.tests().into_iter();
+            assumption.watched = tests.all(|test| test.operand.cost() < Cost::Expensive);
+        }
+        let broken: Vec<(Cond, Span)> = assumptions
             .iter()
-            .map(|deny| &deny.rule.when)
-            .chain(requires.iter().map(|require| &require.rule.when))
-            .chain(tunes.iter().map(|tune| &tune.rule.when))
+            .filter(|assumption| assumption.watched)
+            .map(|assumption| (assumption.cond.clone().negated(), assumption.span))
             .collect();
-        let first: Vec<&Cond> = routes.iter().map(|route| &route.rule.when).collect();
-        let table = match Table::build(&all, &first) {
-            Ok(table) => table,
+        let all: Vec<(&Cond, Span)> =
+            (rules.denies.iter().map(|(it, span)| (&it.rule.when, *span)))
+                .chain(rules.requires.iter().map(|(it, span)| (&it.rule.when, *span)))
+                .chain(rules.tunes.iter().map(|(it, span)| (&it.rule.when, *span)))
+                .chain(broken.iter().map(|(cond, span)| (cond, *span)))
+                .collect();
+        let first: Vec<(&Cond, Span)> =
+            rules.routes.iter().map(|(it, span)| (&it.rule.when, *span)).collect();
+        let (all_conds, first_conds): (Vec<&Cond>, Vec<&Cond>) = (
+            all.iter().map(|(cond, _)| *cond).collect(),
+            first.iter().map(|(cond, _)| *cond).collect(),
+        );
+        match Table::build(&all_conds, &first_conds) {
+            Ok(table) => Some((table, assumptions)),
             Err(complex) => {
-                let spans: Vec<Span> =
-                    condition_spans.into_iter().flatten().chain(route_spans).collect();
-                let span = spans.get(complex.rule).copied().unwrap_or_default();
+                let mut spans = all.iter().chain(&first).map(|(_, span)| *span);
+                let span = spans.nth(complex.rule).unwrap_or_default();
                 self.report(
                     Diagnostic::error(
                         codes::CONDITION_TOO_COMPLEX,
@@ -151,31 +376,63 @@ impl<'a> Checker<'a> {
                     )
                     .help("split the rule in two, one for each side of an `or`"),
                 );
-                return None;
+                None
             }
+        }
+    }
+
+    /// An imported file gives names to others; a rule in it would be one that nobody carries out.
+    /// What it says for its own sake (routes, tests, invariants) is left aside.
+    fn refuse_rules_of_libraries(&mut self, unit: usize) {
+        if self.units[unit].role != Role::Library {
+            return;
+        }
+        for line in &self.units[unit].tree.items {
+            let (Item::Deny { .. }
+            | Item::Require { .. }
+            | Item::Defaults(_)
+            | Item::Tune { .. }
+            | Item::Budget { .. }
+            | Item::Limit { .. }
+            | Item::Alias { .. }
+            | Item::Delegate { .. }) = &line.node
+            else {
+                continue;
+            };
+            let span = first_word(self.text, line.span);
+            self.report(
+                Diagnostic::error(
+                    codes::RULE_IN_LIBRARY,
+                    span,
+                    format!("`{}` in a file that is imported", self.source(span)),
+                    "`import` brings names, not rules",
+                )
+                .help("move it to the policy, or hand requests to this file with `delegate`"),
+            );
+        }
+    }
+
+    /// Whether the policy's own file only declares names for others.
+    fn is_library(&self) -> bool {
+        let declares = |item: &Item| {
+            matches!(
+                item,
+                Item::Language(_)
+                    | Item::Import { .. }
+                    | Item::Enum { .. }
+                    | Item::Attribute { .. }
+                    | Item::Let { .. }
+                    | Item::Schedule(_)
+                    | Item::Assume(_)
+                    | Item::Pool { .. }
+                    | Item::Ladder { .. }
+                    | Item::Split { .. }
+                    | Item::Experiment { .. }
+            )
         };
-        let catalog = self.surroundings.catalog.clone();
-        let generation = Generation::of(&[
-            self.text.as_bytes(),
-            catalog.version().to_string().as_bytes(),
-            name.as_str().as_bytes(),
-        ]);
-        Some(Program {
-            name: name.clone(),
-            generation,
-            file: file.into(),
-            source: self.text.into(),
-            catalog,
-            table,
-            denies,
-            requires,
-            tunes,
-            routes,
-            defaults: Arc::new(defaults),
-            pools: targets.pools,
-            ladders: targets.ladders,
-            splits: targets.splits,
-        })
+        let own = &self.units[0];
+        let items = &own.tree.items;
+        own.broken.is_empty() && !items.is_empty() && items.iter().all(|line| declares(&line.node))
     }
 
     fn status(&mut self, status: Option<&super::syntax::tree::Spanned<u64>>) -> u16 {
@@ -212,6 +469,12 @@ impl<'a> Checker<'a> {
         });
         ModelFilter { text, pass, live: live.then_some(cond) }
     }
+}
+
+/// The keyword a statement begins with.
+fn first_word(text: &str, span: Span) -> Span {
+    let len = text[span.range()].find(|c: char| !c.is_alphanumeric()).unwrap_or(0);
+    Span { start: span.start, end: span.start + len as u32 }
 }
 
 #[cfg(test)]

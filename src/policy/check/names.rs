@@ -1,5 +1,6 @@
 //! Which names a policy declares, and finding them again.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,40 +11,102 @@ use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use crate::policy::program::Target;
 use crate::policy::schedule::Schedule;
 use crate::policy::schema::{Attr, Members, Type};
-use crate::policy::syntax::tree::{Cond, File, Item, LetBody, Name, Span, TargetKind, Value};
+use crate::policy::syntax::tree::{Cond, Item, LetBody, Name, Span, TargetKind, Value};
 
-/// Everything that has a name. Targets share one name space, so do the names behind `in`.
+/// Everything that has a name in one file. Targets share one name space, so do the names behind
+/// `in`. Names that were imported or inherited stand among the file's own, with their prefix.
 #[derive(Default)]
 pub(super) struct Names<'a> {
-    pub targets: HashMap<&'a str, Target>,
-    /// Experiments and imported names: targets that a later version carries out.
-    pub later_targets: HashSet<&'a str>,
-    pub conditions: HashMap<&'a str, &'a Cond>,
-    pub lists: HashMap<&'a str, &'a [Value]>,
-    pub schedules: HashMap<&'a str, Arc<Schedule>>,
-    pub enums: HashMap<&'a str, Members>,
+    pub targets: HashMap<String, Target>,
+    /// A condition is read in the file it was written in.
+    pub conditions: HashMap<String, (&'a Cond, usize)>,
+    pub lists: HashMap<String, &'a [Value]>,
+    pub schedules: HashMap<String, Arc<Schedule>>,
+    pub enums: HashMap<String, Members>,
     pub attributes: HashMap<String, (Arc<Declared>, Type)>,
-    pub budgets: HashSet<&'a str>,
-    pub routes: HashSet<&'a str>,
-    pub rules: HashSet<&'a str>,
-    /// The prefixes of imports; an unknown name behind one is not an error of its own.
-    pub imports: HashSet<&'a str>,
-    /// There is an import without a prefix, so any unknown name may come from it.
-    pub open_import: bool,
+    pub budgets: HashSet<String>,
+    /// The prefixes of files that could not be read; an unknown name behind one is no error of its
+    /// own.
+    pub unread: HashSet<String>,
+    /// A file without a prefix could not be read, so any unknown name may come from it.
+    pub unread_open: bool,
     /// Names of statements that could not be read.
     pub broken: HashSet<String>,
+}
+
+/// Names of the policy as a whole.
+#[derive(Default)]
+pub(super) struct Shared<'a> {
+    /// Routes and `default`, as traces call them.
+    pub routes: HashSet<String>,
+    /// `deny` and `require`, as traces call them.
+    pub rules: HashSet<String>,
+    /// What each target is called, with its prefix.
+    pub target_names: HashMap<Target, Arc<str>>,
+    /// Attributes that were declared in any of the files, and where.
+    pub attributes: HashMap<String, (Arc<Declared>, Type, Span)>,
+    /// Enums that were declared, by file.
+    pub enums: HashSet<(usize, &'a str)>,
     /// `let`s that are being expanded, to find circles.
-    pub expanding: Vec<&'a str>,
+    pub expanding: Vec<(usize, &'a str)>,
     /// `let`s that some condition has used.
-    pub used: HashSet<&'a str>,
+    pub used: HashSet<(usize, String)>,
     /// Circles that were reported, as the names on the way in alphabetical order.
-    pub circles: HashSet<Vec<&'a str>>,
+    pub circles: HashSet<Vec<(usize, &'a str)>>,
+    pools: usize,
+    ladders: usize,
+    splits: usize,
+}
+
+impl<'a> Names<'a> {
+    /// Takes over the names of another file behind a prefix. What is there already stays; the names
+    /// of targets and conditions that are there as something else are returned.
+    fn take(&mut self, other: &Names<'a>, prefix: &str) -> Vec<String> {
+        fn copy<T: Clone>(
+            into: &mut HashMap<String, T>,
+            from: &HashMap<String, T>,
+            prefix: &str,
+            same: impl Fn(&T, &T) -> bool,
+            clashes: &mut Vec<String>,
+        ) {
+            for (name, value) in from {
+                match into.entry(format!("{prefix}{name}")) {
+                    Entry::Vacant(free) => _ = free.insert(value.clone()),
+                    Entry::Occupied(taken) if same(taken.get(), value) => {}
+                    Entry::Occupied(taken) => clashes.push(taken.key().clone()),
+                }
+            }
+        }
+        let mut clashes = Vec::new();
+        copy(&mut self.targets, &other.targets, prefix, |a, b| a == b, &mut clashes);
+        let same = |a: &(&Cond, usize), b: &(&Cond, usize)| a.0 == b.0 && a.1 == b.1;
+        copy(&mut self.conditions, &other.conditions, prefix, same, &mut clashes);
+        copy(&mut self.lists, &other.lists, prefix, |a, b| a == b, &mut clashes);
+        copy(&mut self.schedules, &other.schedules, prefix, |a, b| a == b, &mut clashes);
+        copy(&mut self.enums, &other.enums, prefix, |a, b| a == b, &mut clashes);
+        // Attributes belong to the request, whichever file gives them their type.
+        copy(&mut self.attributes, &other.attributes, "", |a, b| a == b, &mut clashes);
+        let behind = |name: &String| format!("{prefix}{name}");
+        self.budgets.extend(other.budgets.iter().map(behind));
+        self.unread.extend(other.unread.iter().map(behind));
+        self.broken.extend(other.broken.iter().map(behind));
+        match (other.unread_open, prefix.trim_end_matches('.')) {
+            (true, "") => self.unread_open = true,
+            (true, prefix) => _ = self.unread.insert(prefix.to_owned()),
+            (false, _) => {}
+        }
+        clashes
+    }
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn collect_names(&mut self, tree: &'a File) {
+    /// The names of one file: its own, those it imports, and those of the file that delegates to it.
+    /// The files they come from must have been through here before.
+    pub(super) fn collect_names(&mut self, unit: usize, parent: Option<usize>) {
+        let tree = &self.units[unit].tree;
+        let prefix = &self.units[unit].prefix;
+        self.names.broken = self.units[unit].broken.iter().cloned().collect();
         let mut seen: HashMap<(&'static str, &'a str), Span> = HashMap::new();
-        let (mut pools, mut ladders, mut splits) = (0, 0, 0);
         for line in &tree.items {
             let (space, name): (&'static str, &'a Name) = match &line.node {
                 Item::Pool { name, .. }
@@ -57,13 +120,7 @@ impl<'a> Checker<'a> {
                 Item::Tune { name, .. } => ("tune", name),
                 Item::Budget { name, .. } | Item::Limit { name, .. } => ("budget", name),
                 Item::Invariant { name, .. } => ("invariant", name),
-                Item::Import { alias, .. } => {
-                    match alias {
-                        Some(alias) => _ = self.names.imports.insert(&alias.node),
-                        None => self.names.open_import = true,
-                    }
-                    continue;
-                }
+                Item::Test { name, .. } => ("test", name),
                 _ => continue,
             };
             if let Some(first) = seen.insert((space, &name.node), name.span) {
@@ -79,31 +136,35 @@ impl<'a> Checker<'a> {
                 );
                 // The first stays what the name means; counters must still follow the items.
             }
-            let names = &mut self.names;
+            let (names, shared) = (&mut self.names, &mut self.shared);
             let word: &'a str = &name.node;
+            let full = format!("{prefix}{word}");
+            let mut declare = |target: Target| {
+                names.targets.entry(word.to_owned()).or_insert(target);
+                shared.target_names.insert(target, full.as_str().into());
+            };
             match &line.node {
                 Item::Pool { .. } => {
-                    names.targets.entry(word).or_insert(Target::Pool(pools));
-                    pools += 1;
+                    declare(Target::Pool(shared.pools));
+                    shared.pools += 1;
                 }
                 Item::Ladder { .. } => {
-                    names.targets.entry(word).or_insert(Target::Ladder(ladders));
-                    ladders += 1;
+                    declare(Target::Ladder(shared.ladders));
+                    shared.ladders += 1;
                 }
-                Item::Split { .. } => {
-                    names.targets.entry(word).or_insert(Target::Split(splits));
-                    splits += 1;
+                Item::Split { .. } | Item::Experiment { .. } => {
+                    declare(Target::Split(shared.splits));
+                    shared.splits += 1;
                 }
-                Item::Experiment { .. } => _ = names.later_targets.insert(word),
                 Item::Let { body: LetBody::Cond(cond), .. } => {
-                    names.conditions.entry(word).or_insert(cond);
+                    names.conditions.entry(word.to_owned()).or_insert((cond, unit));
                 }
                 Item::Let { body: LetBody::List(list), .. } => {
-                    names.lists.entry(word).or_insert(&list.node);
+                    names.lists.entry(word.to_owned()).or_insert(&list.node);
                 }
-                Item::Budget { .. } => _ = names.budgets.insert(word),
-                Item::Route { .. } | Item::Delegate { .. } => _ = names.routes.insert(word),
-                Item::Deny { .. } | Item::Require { .. } => _ = names.rules.insert(word),
+                Item::Budget { .. } => _ = names.budgets.insert(word.to_owned()),
+                Item::Route { .. } => _ = shared.routes.insert(full),
+                Item::Deny { .. } | Item::Require { .. } => _ = shared.rules.insert(full),
                 _ => {}
             }
             if matches!(line.node, Item::Let { .. }) && Attr::named(word).is_some() {
@@ -118,10 +179,46 @@ impl<'a> Checker<'a> {
                 );
             }
         }
+        if tree.items.iter().any(|line| matches!(line.node, Item::Default { .. })) {
+            self.shared.routes.insert(format!("{prefix}default"));
+        }
+        self.import_names(unit);
+        if let Some(parent) = parent {
+            // What the file says itself comes first, so a clash is none.
+            self.names.take(&self.scopes[parent], "");
+        }
     }
 
-    /// The target a name or model id stands for. `None` where it was reported, or where a later
-    /// version will know it.
+    fn import_names(&mut self, unit: usize) {
+        for line in &self.units[unit].tree.items {
+            let Item::Import { path, alias } = &line.node else { continue };
+            let alias = alias.as_ref().map_or("", |alias| alias.node.as_str());
+            let Some(library) = self.units[unit].links.get(&path.span) else {
+                match alias {
+                    "" => self.names.unread_open = true,
+                    alias => _ = self.names.unread.insert(alias.to_owned()),
+                }
+                continue;
+            };
+            let prefix = if alias.is_empty() { String::new() } else { format!("{alias}.") };
+            for clash in self.names.take(&self.scopes[*library], &prefix) {
+                self.report(
+                    Diagnostic::error(
+                        codes::DUPLICATE_NAME,
+                        path.span,
+                        format!("this file brings `{clash}`, and the name is taken"),
+                        "imported here",
+                    )
+                    .help(match alias {
+                        "" => "give its names a prefix: `import \"…\" as NAME`",
+                        _ => "give the file another prefix",
+                    }),
+                );
+            }
+        }
+    }
+
+    /// The target a name or model id stands for. `None` where that was reported.
     pub(super) fn target(
         &mut self,
         target: &crate::policy::syntax::tree::Target,
@@ -133,7 +230,7 @@ impl<'a> Checker<'a> {
                 if let Some(found) = self.names.targets.get(name.as_str()) {
                     return Some(*found);
                 }
-                if self.comes_later(name) {
+                if self.is_lost(name) {
                     return None;
                 }
                 if let Some(what) = self.other_kind(name) {
@@ -148,7 +245,7 @@ impl<'a> Checker<'a> {
                     );
                     return None;
                 }
-                let known = self.names.targets.keys().copied().chain(["requested"]);
+                let known = self.names.targets.keys().map(String::as_str).chain(["requested"]);
                 let near = did_you_mean(name, known.collect::<Vec<_>>());
                 let mut diagnostic = Diagnostic::error(
                     codes::UNKNOWN_TARGET,
@@ -188,13 +285,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether the name is one that only a later version carries out (and was reported as such).
-    pub(super) fn comes_later(&self, name: &str) -> bool {
-        let prefix = name.split('.').next().unwrap_or(name);
-        self.names.open_import
-            || self.names.broken.contains(name)
-            || self.names.later_targets.contains(name)
-            || (name.contains('.') && self.names.imports.contains(prefix))
+    /// Whether the name may be one of a file or a statement that could not be read (and was reported
+    /// as such).
+    pub(super) fn is_lost(&self, name: &str) -> bool {
+        let names = &self.names;
+        let prefixes = name.match_indices('.').map(|(dot, _)| &name[..dot]);
+        names.unread_open
+            || names.broken.contains(name)
+            || prefixes.into_iter().any(|prefix| names.unread.contains(prefix))
     }
 
     /// The model with this id, or a message with near ones.
@@ -246,7 +344,7 @@ impl<'a> Checker<'a> {
             () if names.schedules.contains_key(name) => "a schedule",
             () if names.conditions.contains_key(name) => "a condition",
             () if names.lists.contains_key(name) => "a list of values",
-            () if names.routes.contains(name) => "a route",
+            () if self.shared.routes.contains(name) => "a route",
             () => return None,
         })
     }

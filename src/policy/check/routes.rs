@@ -2,64 +2,58 @@
 
 use std::sync::Arc;
 
-use super::Checker;
 use super::bodies::Place;
+use super::{Checker, Part, Rules, first_word};
 use crate::policy::codes;
 use crate::policy::cond::{Cond, Op, Operand};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::program::{Route, Rule, Settings, Target};
 use crate::policy::schema::{Attr, AttrRef};
-use crate::policy::syntax::tree::{self, Block, File, Item, Span, Stmt};
+use crate::policy::syntax::tree::{self, Block, File, Item, Name, Span, Stmt};
 
 impl<'a> Checker<'a> {
-    /// The routes in order, the default last, with the span of each one's condition.
-    pub(super) fn routes(
-        &mut self,
-        tree: &'a File,
-        defaults: &Settings,
-    ) -> (Vec<Route>, Vec<Span>) {
-        let (mut routes, mut spans) = (Vec::new(), Vec::new());
+    /// The routes of a file in order, the default last; where it delegates, those of the other file.
+    pub(super) fn routes(&mut self, part: &Part, tree: &'a File, rules: &mut Rules) {
         let mut default: Option<Span> = None;
-        let mut late: Option<Span> = None;
         for line in &tree.items {
-            let (rule, to, body): (Rule, &tree::Target, Option<&Block<Stmt>>) = match &line.node {
-                Item::Route { name, when, to, body } => {
-                    let cond = self.request_cond(when);
-                    spans.push(when.span);
-                    (self.rule(name, unwritten(cond)), to, body.as_ref())
-                }
-                Item::Alias { from, to } => {
-                    spans.push(from.span);
-                    (self.alias(from), to, None)
-                }
-                Item::Default { to, body } => {
-                    let line_span = line.span;
-                    if let Some(first) = default.replace(line_span) {
-                        self.report(
-                            Diagnostic::error(
-                                codes::SECOND_DEFAULT,
-                                line_span,
-                                "there are two defaults",
-                                "again here",
-                            )
-                            .also(first, "the first one takes everybody")
-                            .help("remove one, or give it a condition: `route NAME when …`"),
-                        );
+            let (rule, to, body, span): (Rule, &tree::Target, Option<&Block<Stmt>>, Span) =
+                match &line.node {
+                    Item::Route { name, when, to, body } => {
+                        let cond = self.request_cond(when);
+                        (self.rule(part, name, cond), to, body.as_ref(), when.span)
+                    }
+                    Item::Alias { from, to } => (self.alias(part, from), to, None, from.span),
+                    Item::Default { to, body } => {
+                        if let Some(first) = default.replace(line.span) {
+                            self.report(
+                                Diagnostic::error(
+                                    codes::SECOND_DEFAULT,
+                                    line.span,
+                                    "there are two defaults",
+                                    "again here",
+                                )
+                                .also(first, "the first one takes everybody")
+                                .help("remove one, or give it a condition: `route NAME when …`"),
+                            );
+                            continue;
+                        }
+                        let word = first_word(self.text, line.span);
+                        let name = Name::new("default".to_owned(), word);
+                        (self.rule(part, &name, Cond::TRUE), to, body.as_ref(), line.span)
+                    }
+                    Item::Delegate { name, when, to } => {
+                        let cond = self.request_cond(when);
+                        if let Some(unit) = self.units[part.unit].links.get(&to.span).copied() {
+                            let given = self.rule(part, name, cond).when;
+                            let prefix = format!("{}{}.", part.prefix, name.node);
+                            self.rules(&Part { unit, given: Some(given), prefix }, rules);
+                        }
                         continue;
                     }
-                    spans.push(line_span);
-                    let rule = Rule {
-                        name: "default".into(),
-                        when: unwritten(Cond::TRUE),
-                        line: self.line_of(line_span),
-                    };
-                    (rule, to, body.as_ref())
-                }
-                _ => continue,
-            };
+                    _ => continue,
+                };
             if let (Some(default), Item::Route { .. } | Item::Alias { .. }) = (default, &line.node)
             {
-                late.get_or_insert(line.span);
                 self.report(
                     Diagnostic::error(
                         codes::BEHIND_DEFAULT,
@@ -71,34 +65,41 @@ impl<'a> Checker<'a> {
                     .help("move `default` to the end of the file"),
                 );
             }
+            let rule = Rule { when: unwritten(rule.when), ..rule };
             let body =
                 body.map_or_else(Settings::default, |body| self.settings(body, Place::Route));
             if let Some(target) = self.target(to) {
                 self.refuse_unnamed_model(target, &rule, to.span);
-                let settings = Arc::new(defaults.overlaid(&body));
-                routes.push(Route { rule, target, body, settings });
+                let settings = Arc::new(rules.defaults.overlaid(&body));
+                let is_default = matches!(line.node, Item::Default { .. });
+                rules.routes.push((Route { rule, target, is_default, body, settings }, span));
             }
         }
-        if default.is_none() && !self.names.broken.contains("default") {
-            let last = tree.items.last().map_or_else(Span::default, |line| line.span);
-            // The first line of the last statement: its block says nothing about this.
-            let text = self.text[last.range()].lines().next().unwrap_or_default();
-            let end = last.start + text.trim_end().len() as u32;
-            self.report(
-                Diagnostic::error(
-                    codes::NO_DEFAULT,
-                    Span { start: last.start, end },
-                    "there is no `default`",
-                    "the file ends here; what happens to a request that no route takes?",
-                )
-                .help("end the file with `default -> POOL`"),
-            );
+        if default.is_none() && part.given.is_none() && !self.is_library() {
+            self.refuse_without_default(tree);
         }
-        spans.truncate(routes.len());
-        (routes, spans)
     }
 
-    fn alias(&mut self, from: &tree::Text) -> Rule {
+    fn refuse_without_default(&mut self, tree: &File) {
+        if self.names.broken.contains("default") {
+            return;
+        }
+        let last = tree.items.last().map_or_else(Span::default, |line| line.span);
+        // The first line of the last statement: its block says nothing about this.
+        let text = self.text[last.range()].lines().next().unwrap_or_default();
+        let end = last.start + text.trim_end().len() as u32;
+        self.report(
+            Diagnostic::error(
+                codes::NO_DEFAULT,
+                Span { start: last.start, end },
+                "there is no `default`",
+                "the file ends here; what happens to a request that no route takes?",
+            )
+            .help("end the file with `default -> POOL`"),
+        );
+    }
+
+    fn alias(&mut self, part: &Part, from: &tree::Text) -> Rule {
         if from.node == "auto" || from.node.starts_with("auto/") {
             self.report(
                 Diagnostic::error(
@@ -116,11 +117,7 @@ impl<'a> Checker<'a> {
         } else {
             Op::OneOf(vec![from.node.as_str().into()])
         };
-        Rule {
-            name: from.node.as_str().into(),
-            when: Cond::test(model, op, from.span),
-            line: self.line_of(from.span),
-        }
+        self.rule(part, from, Cond::test(model, op, from.span))
     }
 
     /// `-> requested` makes sense only where a model was named.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Checker;
 use super::bodies::Place;
-use super::conditions::not_yet;
 use crate::catalog::ModelIdx;
 use crate::policy::codes;
 use crate::policy::cond::{Cond, Op};
@@ -15,7 +14,7 @@ use crate::policy::program::{
 };
 use crate::policy::schema::{Attr, Subject};
 use crate::policy::syntax::tree::{
-    self, File, Item, Name, PickStrategy, Rung, SetExpr, SetOp, SetTerm, Share, Span,
+    self, Item, Name, PickStrategy, Rung, SetExpr, SetOp, SetTerm, Share, Span,
 };
 
 /// The most steps a ladder may have once steps that go to other ladders are unfolded.
@@ -30,40 +29,50 @@ pub(super) struct Targets {
 
 /// A pool as written.
 struct PoolItem<'a> {
+    unit: usize,
     name: &'a Name,
     set: &'a SetExpr,
     pick: Option<&'a tree::Pick>,
 }
 
 struct LadderItem<'a> {
+    unit: usize,
     name: &'a Name,
     rungs: &'a tree::Block<Rung>,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn resolve_targets(&mut self, tree: &'a File) -> Targets {
+    /// The targets of these files, in the order in which their names were collected.
+    pub(super) fn resolve_targets(&mut self, units: &[usize]) -> Targets {
         let (mut pools, mut ladders, mut splits) = (Vec::new(), Vec::new(), Vec::new());
-        for line in &tree.items {
-            match &line.node {
-                Item::Pool { name, set, pick } => {
-                    pools.push(PoolItem { name, set, pick: pick.as_ref() });
+        for &unit in units {
+            for line in &self.units[unit].tree.items {
+                match &line.node {
+                    Item::Pool { name, set, pick } => {
+                        pools.push(PoolItem { unit, name, set, pick: pick.as_ref() });
+                    }
+                    Item::Ladder { name, rungs } => ladders.push(LadderItem { unit, name, rungs }),
+                    Item::Split { .. } | Item::Experiment { .. } => splits.push((unit, &line.node)),
+                    _ => {}
                 }
-                Item::Ladder { name, rungs } => ladders.push(LadderItem { name, rungs }),
-                Item::Split { name, by, arms } => splits.push((name, by.as_ref(), arms)),
-                _ => {}
             }
         }
         let mut resolved: Vec<Option<Vec<Member>>> = vec![None; pools.len()];
-        for index in 0..pools.len() {
-            self.pool_members(index, &pools, &mut resolved, &mut Vec::new());
+        for (index, item) in pools.iter().enumerate() {
+            self.within(item.unit, |it| {
+                it.pool_members(index, &pools, &mut resolved, &mut Vec::new())
+            });
         }
         let pools = pools
             .iter()
             .zip(resolved)
             .map(|(item, members)| Pool {
-                name: item.name.node.as_str().into(),
+                name: self.full_name(item.unit, item.name),
+                span: item.name.span,
                 members: members.unwrap_or_default(),
-                pick: item.pick.map_or(Pick { by: PickBy::First, of: None }, |p| self.pick(p)),
+                pick: item.pick.map_or(Pick { by: PickBy::First, of: None }, |pick| {
+                    self.within(item.unit, |it| it.pick(pick))
+                }),
             })
             .collect();
 
@@ -73,13 +82,33 @@ impl<'a> Checker<'a> {
         let ladders = ladders
             .iter()
             .zip(flat)
-            .map(|(item, steps)| self.ladder(item, steps.unwrap_or_default()))
+            .map(|(item, steps)| {
+                self.within(item.unit, |it| it.ladder(item, steps.unwrap_or_default()))
+            })
             .collect();
 
-        let splits: Vec<Split> =
-            splits.into_iter().map(|(name, by, arms)| self.split(name, by, arms)).collect();
-        self.refuse_split_cycles(&splits, tree);
+        let splits: Vec<Split> = splits
+            .into_iter()
+            .filter_map(|(unit, item)| self.within(unit, |it| it.split_or_experiment(item)))
+            .collect();
+        self.refuse_split_cycles(&splits);
         Targets { pools, ladders, splits }
+    }
+
+    /// What people call a target of a file.
+    fn full_name(&self, unit: usize, name: &Name) -> Arc<str> {
+        format!("{}{}", self.units[unit].prefix, name.node).into()
+    }
+
+    fn split_or_experiment(&mut self, item: &'a Item) -> Option<Split> {
+        match item {
+            Item::Split { name, by, arms } => {
+                let arms: Vec<&tree::Arm> = arms.lines.iter().map(|line| &line.node).collect();
+                Some(self.split(name, by.as_ref(), &arms))
+            }
+            Item::Experiment { name, by, lines } => Some(self.experiment(name, by, lines)),
+            _ => None,
+        }
     }
 
     // ---- pools -------------------------------------------------------------------------------
@@ -110,16 +139,18 @@ impl<'a> Checker<'a> {
         }
         under_way.push(index);
         let before = self.diagnostics.len();
-        let mut members = self.term(&item.set.first, pools, resolved, under_way);
-        for (op, term) in &item.set.rest {
-            let other = self.term(term, pools, resolved, under_way);
-            members = match op {
-                SetOp::Plus => plus(members, other),
-                SetOp::Except => except(members, &other),
-            };
-        }
+        let (members, later) = self.within(item.unit, |it| {
+            let mut members = it.term(&item.set.first, pools, resolved, under_way);
+            for (op, term) in &item.set.rest {
+                let other = it.term(term, pools, resolved, under_way);
+                members = match op {
+                    SetOp::Plus => plus(members, other),
+                    SetOp::Except => except(members, &other),
+                };
+            }
+            (members, mentions_later(it, item.set))
+        });
         under_way.pop();
-        let later = mentions_later(self, item.set);
         if members.is_empty() && self.diagnostics.len() == before && !later {
             let by_condition = matches!(item.set.first.node, SetTerm::Models(_));
             let label =
@@ -237,10 +268,14 @@ impl<'a> Checker<'a> {
             PickStrategy::First => PickBy::First,
             PickStrategy::LeastBusy => PickBy::LeastBusy,
             PickStrategy::RoundRobin => PickBy::RoundRobin,
-            PickStrategy::Script(file, _) => {
-                self.script(file, crate::script::Entry::Rank);
-                self.report(not_yet(pick.strategy.span, "`pick script`", "the script host"));
-                PickBy::First
+            PickStrategy::Script(file, knobs) => {
+                match self.script(file, knobs, crate::script::Entry::Rank) {
+                    Some(script) => {
+                        self.scripts.push(script);
+                        PickBy::Script(self.scripts.len() - 1)
+                    }
+                    None => PickBy::First,
+                }
             }
         };
         if let Some(of) = &pick.of
@@ -263,6 +298,18 @@ impl<'a> Checker<'a> {
 
     /// The steps of a ladder, those of inner ladders unfolded. `report` is off for repeats.
     fn ladder_steps(
+        &mut self,
+        index: usize,
+        ladders: &[LadderItem<'a>],
+        under_way: &mut Vec<usize>,
+        report: bool,
+    ) -> Option<Vec<LadderStep>> {
+        self.within(ladders[index].unit, |it| {
+            it.ladder_steps_here(index, ladders, under_way, report)
+        })
+    }
+
+    fn ladder_steps_here(
         &mut self,
         index: usize,
         ladders: &[LadderItem<'a>],
@@ -327,7 +374,7 @@ impl<'a> Checker<'a> {
             }
             let escalate = escalate.map(|cond| self.attempt_cond(cond));
             let body = body.map_or_else(Settings::default, |body| self.settings(body, Place::Step));
-            let name: Arc<str> = name.node.as_str().into();
+            let (name, span): (Arc<str>, Span) = (name.node.as_str().into(), name.span);
             match self.target(to) {
                 Some(Target::Ladder(inner)) => {
                     let Some(inner) = self.ladder_steps(inner, ladders, under_way, false) else {
@@ -349,9 +396,13 @@ impl<'a> Checker<'a> {
                         });
                     }
                 }
-                Some(target) => {
-                    steps.push(LadderStep { name, target, escalate: escalate.map(Arc::new), body })
-                }
+                Some(target) => steps.push(LadderStep {
+                    name,
+                    span,
+                    target,
+                    escalate: escalate.map(Arc::new),
+                    body,
+                }),
                 None => {}
             }
         }
@@ -375,7 +426,8 @@ impl<'a> Checker<'a> {
 
     fn ladder(&mut self, item: &LadderItem<'a>, steps: Vec<LadderStep>) -> Ladder {
         let mut ladder = Ladder {
-            name: item.name.node.as_str().into(),
+            name: self.full_name(item.unit, item.name),
+            span: item.name.span,
             steps,
             max_cost: None,
             deadline: None,
@@ -479,14 +531,13 @@ impl<'a> Checker<'a> {
 
     // ---- splits ------------------------------------------------------------------------------
 
-    fn split(
+    pub(super) fn split(
         &mut self,
         name: &'a Name,
         by: Option<&'a tree::By>,
-        arms: &'a tree::Block<tree::Arm>,
+        lines: &[&tree::Arm],
     ) -> Split {
-        let lines: Vec<&tree::Arm> = arms.lines.iter().map(|line| &line.node).collect();
-        let shares = self.shares(name, &lines);
+        let shares = self.shares(name, lines);
         let mut below = 0;
         let mut seen = std::collections::HashSet::new();
         let mut checked = Vec::new();
@@ -513,12 +564,14 @@ impl<'a> Checker<'a> {
             }
         }
         Split {
-            name: name.node.as_str().into(),
+            name: self.full_name(self.unit, name),
+            span: name.span,
             by: by.map_or_else(Vec::new, |by| self.by(by)),
             salt: by
                 .and_then(|by| by.salt.as_ref())
                 .map_or_else(|| "".into(), |salt| salt.node.as_str().into()),
             arms: checked,
+            experiment: None,
         }
     }
 
@@ -604,15 +657,7 @@ impl<'a> Checker<'a> {
             .collect()
     }
 
-    fn refuse_split_cycles(&mut self, splits: &[Split], tree: &File) {
-        let spans: Vec<Span> = tree
-            .items
-            .iter()
-            .filter_map(|line| match &line.node {
-                Item::Split { name, .. } => Some(name.span),
-                _ => None,
-            })
-            .collect();
+    fn refuse_split_cycles(&mut self, splits: &[Split]) {
         for start in 0..splits.len() {
             let (mut open, mut seen) = (vec![start], vec![false; splits.len()]);
             while let Some(at) = open.pop() {
@@ -622,11 +667,11 @@ impl<'a> Checker<'a> {
                         self.report(
                             Diagnostic::error(
                                 codes::CYCLE,
-                                spans[start],
+                                splits[start].span,
                                 format!("split `{}` leads back to itself", splits[start].name),
                                 "never ends",
                             )
-                            .also(spans[at], "one of these arms goes back")
+                            .also(splits[at].span, "one of these arms goes back")
                             .help("send that arm to a pool or a ladder"),
                         );
                         return;
@@ -676,7 +721,7 @@ fn except(members: Vec<Member>, less: &[Member]) -> Vec<Member> {
 
 fn mentions_later(checker: &Checker<'_>, set: &SetExpr) -> bool {
     let terms = std::iter::once(&set.first).chain(set.rest.iter().map(|(_, term)| term));
-    let later = |name: &str| checker.comes_later(name);
+    let later = |name: &str| checker.is_lost(name);
     terms.into_iter().any(|term| match &term.node {
         SetTerm::Name(name) => later(name),
         SetTerm::List(targets) => targets

@@ -213,6 +213,8 @@ impl Builder<'_> {
                     quality(b).total_cmp(&quality(a))
                 }),
                 PickBy::LeastBusy => models.sort_by_key(|model| live(model).inflight),
+                // What scripts say is asked for elsewhere; the order of the list is that of ties.
+                PickBy::Script(_) => {}
                 PickBy::RoundRobin => {
                     let turn = (self.situation.turn % models.len() as u64) as usize;
                     models.rotate_left(turn);

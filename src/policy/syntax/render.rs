@@ -1,9 +1,12 @@
 //! A diagnostic as text for people and as JSON for tools.
 
+use std::sync::Arc;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use crate::policy::diagnostic::{Diagnostic, Fix, Label, Severity};
+use crate::policy::sources::{Place, Sources};
 
 use super::tree::Span;
 
@@ -28,23 +31,36 @@ pub fn position(text: &str, byte: usize) -> Position {
 }
 
 /// The diagnostic in rustc's look, with each fix as a patch. `color` is for terminals.
-pub fn render(diagnostic: &Diagnostic, file_name: &str, text: &str, color: bool) -> String {
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let mut snippet = Snippet::source(text).path(file_name).annotation(
+    let primary = sources.locate(diagnostic.primary.span);
+    let mut snippet = Snippet::source(primary.text).path(&**primary.file).annotation(
         AnnotationKind::Primary
-            .span(range(text, diagnostic.primary.span))
+            .span(range(primary.text, primary.span))
             .label(diagnostic.primary.text.as_str()),
     );
+    let mut elsewhere: Vec<(Place<'_>, &Label)> = Vec::new();
     for label in &diagnostic.secondary {
-        let place = range(text, label.span);
-        snippet = snippet.annotation(AnnotationKind::Context.span(place).label(&*label.text));
+        let place = sources.locate(label.span);
+        if Arc::ptr_eq(place.file, primary.file) {
+            let place = range(place.text, place.span);
+            snippet = snippet.annotation(AnnotationKind::Context.span(place).label(&*label.text));
+        } else {
+            elsewhere.push((place, label));
+        }
     }
     let mut main =
         level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.0).element(snippet);
+    for (place, label) in elsewhere {
+        let context = AnnotationKind::Context.span(range(place.text, place.span));
+        main = main.element(
+            Snippet::source(place.text).path(&**place.file).annotation(context.label(&*label.text)),
+        );
+    }
     for help in &diagnostic.help {
         main = main.element(Level::HELP.message(help.as_str()));
     }
@@ -52,24 +68,28 @@ pub fn render(diagnostic: &Diagnostic, file_name: &str, text: &str, color: bool)
         main = main.element(Level::NOTE.message(note.as_str()));
     }
     let mut report: Vec<Group<'_>> = vec![main];
-    report.extend(diagnostic.fixes.iter().map(|fix| patch(fix, file_name, text)));
+    report.extend(diagnostic.fixes.iter().filter_map(|fix| patch(fix, sources)));
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&report)
 }
 
-fn patch<'a>(fix: &'a Fix, file_name: &'a str, text: &'a str) -> Group<'a> {
-    let patches =
-        fix.edits.iter().map(|edit| Patch::new(range(text, edit.span), edit.text.as_str()));
-    let snippet = Snippet::source(text).path(file_name).patches(patches);
-    Level::HELP.secondary_title(fix.title.as_str()).element(snippet)
+/// A fix as a patch; it lies within one file.
+fn patch<'a>(fix: &'a Fix, sources: &'a Sources) -> Option<Group<'a>> {
+    let file = sources.locate(fix.edits.first()?.span);
+    let patches = fix.edits.iter().map(|edit| {
+        let place = sources.locate(edit.span);
+        Patch::new(range(place.text, place.span), edit.text.as_str())
+    });
+    let snippet = Snippet::source(file.text).path(&**file.file).patches(patches);
+    Some(Level::HELP.secondary_title(fix.title.as_str()).element(snippet))
 }
 
 /// The diagnostic as JSON. Lines and columns count from 1, columns in characters; `end_column` is
 /// one past the last character.
-pub fn to_json(diagnostic: &Diagnostic, file_name: &str, text: &str) -> Value {
-    let mut value = place(text, diagnostic.primary.span);
+pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> Value {
+    let mut value = place(sources, diagnostic.primary.span);
     let label = |label: &Label| {
-        let mut value = place(text, label.span);
+        let mut value = place(sources, label.span);
         value["text"] = json!(label.text);
         value
     };
@@ -79,14 +99,13 @@ pub fn to_json(diagnostic: &Diagnostic, file_name: &str, text: &str) -> Value {
         .iter()
         .map(|fix| {
             let edits = fix.edits.iter().map(|edit| {
-                let mut value = place(text, edit.span);
+                let mut value = place(sources, edit.span);
                 value["replacement"] = json!(edit.text);
                 value
             });
             json!({ "title": fix.title, "edits": edits.collect::<Vec<_>>() })
         })
         .collect();
-    value["file"] = json!(file_name);
     value["code"] = json!(diagnostic.code.0);
     value["severity"] = json!(diagnostic.severity);
     value["message"] = json!(diagnostic.message);
@@ -98,9 +117,11 @@ pub fn to_json(diagnostic: &Diagnostic, file_name: &str, text: &str) -> Value {
     value
 }
 
-fn place(text: &str, span: Span) -> Value {
+fn place(sources: &Sources, span: Span) -> Value {
+    let Place { file, text, span } = sources.locate(span);
     let (start, end) = (position(text, span.start as usize), position(text, span.end as usize));
     json!({
+        "file": file,
         "line": start.line,
         "column": start.column,
         "end_line": end.line,

@@ -105,6 +105,13 @@ pub struct File {
     pub tail: Vec<String>,
 }
 
+impl File {
+    /// A file without statements.
+    pub fn empty() -> File {
+        File { items: Vec::new(), tail: Vec::new() }
+    }
+}
+
 impl PartialEq for File {
     fn eq(&self, other: &Self) -> bool {
         self.items == other.items
@@ -319,6 +326,21 @@ pub enum AttrPart {
     Word(String),
     /// `["text"]`
     Index(String),
+}
+
+impl AttrPath {
+    /// The path as a plain name, `heavy` or `shared.heavy`; `None` if it has an index.
+    pub fn as_name(&self) -> Option<String> {
+        let words: Option<Vec<&str>> = self
+            .parts
+            .iter()
+            .map(|part| match part {
+                AttrPart::Word(word) => Some(word.as_str()),
+                AttrPart::Index(_) => None,
+            })
+            .collect();
+        words.map(|words| words.join("."))
+    }
 }
 
 impl std::fmt::Display for AttrPath {

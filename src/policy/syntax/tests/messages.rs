@@ -2,6 +2,7 @@
 
 use super::super::{parse, render, to_json};
 use crate::policy::codes;
+use crate::policy::sources::Sources;
 
 /// A name, and a broken text.
 const BROKEN: &[(&str, &str)] = &[
@@ -77,8 +78,11 @@ const BROKEN: &[(&str, &str)] = &[
 fn messages(text: &str) -> String {
     let parsed = parse(text);
     assert!(!parsed.is_ok(), "{text} is healthy");
-    let messages: Vec<String> =
-        parsed.diagnostics.iter().map(|d| render(d, "prod.policy", text, false)).collect();
+    let messages: Vec<String> = parsed
+        .diagnostics
+        .iter()
+        .map(|d| render(d, &Sources::of("prod.policy", text), false))
+        .collect();
     messages.join("\n\n")
 }
 
@@ -115,7 +119,7 @@ fn every_fix_that_is_offered_helps() {
 fn json_counts_characters_from_one() {
     let text = "# é\ndeny é when x because 'é'\n";
     let found = &parse("deny a when b because 'é' # é\n").diagnostics[0];
-    let json = to_json(found, "p.policy", "deny a when b because 'é' # é\n");
+    let json = to_json(found, &Sources::of("p.policy", "deny a when b because 'é' # é\n"));
     assert_eq!((&json["line"], &json["column"]), (&1.into(), &23.into()));
     assert_eq!((&json["end_line"], &json["end_column"]), (&1.into(), &26.into()));
     assert_eq!(json["code"], "P0006");
@@ -130,8 +134,8 @@ fn json_counts_characters_from_one() {
 fn colours_only_where_asked_for() {
     let text = "default => a\n";
     let found = &parse(text).diagnostics[0];
-    assert!(render(found, "p", text, true).contains('\u{1b}'));
-    assert!(!render(found, "p", text, false).contains('\u{1b}'));
+    assert!(render(found, &Sources::of("p", text), true).contains('\u{1b}'));
+    assert!(!render(found, &Sources::of("p", text), false).contains('\u{1b}'));
 }
 
 #[test]

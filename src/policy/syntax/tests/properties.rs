@@ -1,5 +1,6 @@
 //! What holds for every text and every tree.
 
+use crate::policy::sources::Sources;
 use proptest::prelude::*;
 
 use super::super::tree::{File, Span};
@@ -21,8 +22,8 @@ fn survey(text: &str) -> Result<(), TestCaseError> {
         for word in ["k_", "p_l", "p_r", "only_", "set_term", "conj", "unary", "EOI"] {
             prop_assert!(text.contains(word) || !found.message.contains(word), "{found:#?}");
         }
-        render(found, "x.policy", text, true);
-        to_json(found, "x.policy", text);
+        render(found, &Sources::of("x.policy", text), true);
+        to_json(found, &Sources::of("x.policy", text));
     }
     for span in spans(&parsed.file) {
         prop_assert!(inside(span), "{span:?}");
@@ -129,7 +130,7 @@ proptest! {
         let printed = format(&file);
         let parsed = parse(&printed);
         let messages: Vec<_> =
-            parsed.diagnostics.iter().map(|d| render(d, "x", &printed, false)).collect();
+            parsed.diagnostics.iter().map(|d| render(d, &Sources::of("x", &printed), false)).collect();
         prop_assert!(messages.is_empty(), "{}\n{printed}", messages.join("\n"));
         prop_assert_eq!(&parsed.file, &file, "{}", printed);
         prop_assert_eq!(format(&parsed.file), printed);

@@ -1,248 +1,14 @@
-//! A policy in its compiled form: names are indices, conditions are checked, settings are merged.
+//! What a policy says about the way a request is answered, besides by whom.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cond::{Cond, Operand};
-use super::syntax::tree::{PromptPlace, SetParamOp};
-use super::table::Table;
-use crate::catalog::{Catalog, ModelIdx};
+use super::{At, ModelFilter, Pick, Target};
 use crate::dialect::edits::{Param, ParamValue};
 use crate::error_class::ErrorSet;
-use crate::ids::{Generation, PolicyName};
+use crate::policy::cond::Operand;
+use crate::policy::syntax::tree::{PromptPlace, SetParamOp};
 use crate::units::{BasisPoints, NanoDollars, Tokens};
-
-/// A compiled policy, immutable and shared by all requests that it decides.
-#[derive(Debug)]
-pub struct Program {
-    /// Its name.
-    pub name: PolicyName,
-    /// The hash of its text and of the catalogue it was compiled against.
-    pub generation: Generation,
-    /// The file it came from, as people know it.
-    pub file: Arc<str>,
-    /// Its text; spans point into it.
-    pub source: Arc<str>,
-    /// The models it speaks of.
-    pub catalog: Arc<Catalog>,
-    /// All conditions of `denies`, `requires`, `tunes` (in this order) and `routes`.
-    pub table: Table,
-    /// Who is refused.
-    pub denies: Vec<Deny>,
-    /// Who may use only some models.
-    pub requires: Vec<Require>,
-    /// Whose settings differ.
-    pub tunes: Vec<Tune>,
-    /// Who goes where; aliases are routes too, and the default is the last.
-    pub routes: Vec<Route>,
-    /// The settings everyone starts from.
-    pub defaults: Arc<Settings>,
-    /// The pools.
-    pub pools: Vec<Pool>,
-    /// The ladders.
-    pub ladders: Vec<Ladder>,
-    /// The splits.
-    pub splits: Vec<Split>,
-}
-
-/// What every rule has.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    /// Its name.
-    pub name: Arc<str>,
-    /// For whom it is.
-    pub when: Cond,
-    /// Its line in the file, counted from 1.
-    pub line: u32,
-}
-
-/// `deny`
-#[derive(Debug, Clone)]
-pub struct Deny {
-    /// Name, condition, place.
-    pub rule: Rule,
-    /// What the client is told.
-    pub because: Arc<str>,
-    /// The HTTP status.
-    pub status: u16,
-}
-
-/// `require`
-#[derive(Debug, Clone)]
-pub struct Require {
-    /// Name, condition, place.
-    pub rule: Rule,
-    /// The models that are left.
-    pub only: Arc<ModelFilter>,
-}
-
-/// `tune`
-#[derive(Debug, Clone)]
-pub struct Tune {
-    /// Name, condition, place.
-    pub rule: Rule,
-    /// What it changes.
-    pub settings: Settings,
-}
-
-/// `route`, `alias` or `default`
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// Name, condition, place.
-    pub rule: Rule,
-    /// Where it goes.
-    pub target: Target,
-    /// Its own settings.
-    pub body: Settings,
-    /// The defaults with its own settings: what holds when no `tune` matches.
-    pub settings: Arc<Settings>,
-}
-
-/// Where a request can go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// `pools[i]`
-    Pool(usize),
-    /// `ladders[i]`
-    Ladder(usize),
-    /// `splits[i]`
-    Split(usize),
-    /// This very model.
-    Model(ModelIdx),
-    /// The model the client named.
-    Requested,
-}
-
-/// Models to choose from.
-#[derive(Debug, Clone)]
-pub struct Pool {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its members, in order.
-    pub members: Vec<Member>,
-    /// The order in which they are asked.
-    pub pick: Pick,
-}
-
-/// A member of a pool.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// Which model.
-    pub model: ModelIdx,
-    /// When it belongs to the pool, where that changes with live figures.
-    pub when: Option<Arc<Cond>>,
-}
-
-/// In which order models are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pick {
-    /// By what.
-    pub by: PickBy,
-    /// The load is spread among this many of the first.
-    pub of: Option<u32>,
-}
-
-/// See [`Pick`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PickBy {
-    /// The least worst-case cost of this request.
-    Cheapest,
-    /// The least time to the first token, lately.
-    Fastest,
-    /// The highest quality.
-    Best,
-    /// As they are listed.
-    First,
-    /// The fewest attempts under way.
-    LeastBusy,
-    /// Each in turn.
-    RoundRobin,
-}
-
-/// Cheap first, then climb.
-#[derive(Debug, Clone)]
-pub struct Ladder {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its steps, bottom first. A step that goes to another ladder has been unfolded.
-    pub steps: Vec<LadderStep>,
-    /// The most that all steps together may cost.
-    pub max_cost: Option<NanoDollars>,
-    /// The time for the whole climb.
-    pub deadline: Option<Duration>,
-    /// How much of a stream is kept back.
-    pub hold: Option<Hold>,
-}
-
-/// One step of a ladder.
-#[derive(Debug, Clone)]
-pub struct LadderStep {
-    /// Its name.
-    pub name: Arc<str>,
-    /// A pool, a model, a split or `requested`.
-    pub target: Target,
-    /// When its answer is not taken; the last step has none.
-    pub escalate: Option<Arc<Cond>>,
-    /// Its own settings.
-    pub body: Settings,
-}
-
-/// A division of the traffic.
-#[derive(Debug, Clone)]
-pub struct Split {
-    /// Its name.
-    pub name: Arc<str>,
-    /// What keeps a caller in its arm; the request's id where empty or absent.
-    pub by: Vec<Operand>,
-    /// Mixed into the hash.
-    pub salt: Arc<str>,
-    /// Its arms, in order.
-    pub arms: Vec<Arm>,
-}
-
-/// One arm of a split.
-#[derive(Debug, Clone)]
-pub struct Arm {
-    /// Its name.
-    pub name: Arc<str>,
-    /// It takes the buckets (of 10 000) below this one that the arms before it left.
-    pub below: u32,
-    /// Where it goes.
-    pub target: Target,
-}
-
-/// A condition on models, worked out for the catalogue as far as it is fixed.
-#[derive(Debug, Clone)]
-pub struct ModelFilter {
-    /// Its text, for traces: `tools and price.output <= $4/Mtok`.
-    pub text: Arc<str>,
-    /// Which models pass, as a bitset over the catalogue; all where the condition is live.
-    pub pass: ModelSet,
-    /// The whole condition, where it looks at live figures.
-    pub live: Option<Cond>,
-}
-
-/// A set of models of one catalogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelSet(Vec<u64>);
-
-impl ModelSet {
-    /// The models of a catalogue that pass a test.
-    pub fn of(catalog: &Catalog, pass: impl Fn(ModelIdx) -> bool) -> ModelSet {
-        let count = catalog.models().len();
-        let mut words = vec![0u64; count.div_ceil(64)];
-        for index in (0..count).filter(|index| pass(ModelIdx(*index as u32))) {
-            words[index / 64] |= 1 << (index % 64);
-        }
-        ModelSet(words)
-    }
-
-    /// Whether the model is in it. A model of another catalogue is not.
-    pub fn contains(&self, model: ModelIdx) -> bool {
-        let index = model.0 as usize;
-        self.0.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
-    }
-}
 
 /// Everything a `defaults`, a `tune`, a route or a step can say. What it leaves out is `None` or
 /// empty, and then what came before holds.
@@ -254,6 +20,12 @@ pub struct Settings {
     pub retry: Option<Retry>,
     /// Where to when all candidates have failed.
     pub fallback: Option<Fallback>,
+    /// A second copy where the first is slow.
+    pub hedge: Option<Hedge>,
+    /// Copies whose answers are thrown away.
+    pub shadows: Vec<Shadow>,
+    /// What keeps a caller with the model that answered last.
+    pub sticky: Option<Sticky>,
     /// The most one request may cost.
     pub cap: Option<Cap>,
     /// Parameters that are replaced or clamped, one entry per parameter and operation.
@@ -299,12 +71,6 @@ impl OnLossy {
             "reject" => OnLossy::Reject,
             _ => return None,
         })
-    }
-}
-
-impl PartialEq for ModelFilter {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text && self.pass == other.pass
     }
 }
 
@@ -359,6 +125,52 @@ pub struct Fallback {
     pub to: Vec<Target>,
     /// On what.
     pub on: ErrorSet,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// `hedge after 1500ms to fast max 1`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hedge {
+    /// How long the first copy has to bring its first token.
+    pub after: HedgeAfter,
+    /// Where the second goes.
+    pub to: Target,
+    /// How many copies besides the first; at least 1.
+    pub max: u32,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// See [`Hedge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeAfter {
+    /// This long.
+    Time(Duration),
+    /// As long as the model's first token took lately in half of all cases.
+    P50,
+    /// As long as it took in 95 % of all cases.
+    P95,
+}
+
+/// `shadow 1% to fast`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// How much of the traffic.
+    pub share: BasisPoints,
+    /// Where the copy goes.
+    pub to: Target,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// `sticky by session.id for 30min`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sticky {
+    /// Who stays.
+    pub by: Operand,
+    /// For how long after the last answer.
+    pub ttl: Duration,
 }
 
 /// `cap $0.03 per request else …`
@@ -368,6 +180,8 @@ pub struct Cap {
     pub amount: NanoDollars,
     /// What happens when no candidate costs less.
     pub breach: CapBreach,
+    /// Where it stands.
+    pub at: At,
 }
 
 /// See [`Cap`].
@@ -436,6 +250,9 @@ impl Settings {
         merged.timeouts = later.timeouts.or(self.timeouts);
         merged.retry = later.retry.or(self.retry);
         merged.fallback = later.fallback.clone().or(merged.fallback);
+        merged.hedge = later.hedge.clone().or(merged.hedge);
+        merged.shadows.extend(later.shadows.iter().cloned());
+        merged.sticky = later.sticky.clone().or(merged.sticky);
         merged.cap = match (merged.cap, &later.cap) {
             (Some(earlier), Some(later)) if earlier.amount < later.amount => Some(earlier),
             (earlier, later) => later.clone().or(earlier),
@@ -514,6 +331,7 @@ mod tests {
             cap: Some(Cap {
                 amount: NanoDollars::from_dollars(dollars),
                 breach: CapBreach::Deny(None),
+                at: At::default(),
             }),
             ..Settings::default()
         };

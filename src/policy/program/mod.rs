@@ -1,0 +1,327 @@
+//! A policy in its compiled form: names are indices, conditions are checked, settings are merged.
+
+mod money;
+mod proofs;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use money::*;
+pub use proofs::*;
+pub use settings::*;
+
+use super::cond::{Cond, Operand};
+use super::diagnostic::Diagnostic;
+use super::sources::Sources;
+use super::syntax::tree::Span;
+use super::table::Table;
+use crate::catalog::{Catalog, ModelIdx};
+use crate::ids::{Generation, PolicyName};
+use crate::script::Script;
+use crate::units::NanoDollars;
+
+/// A compiled policy, immutable and shared by all requests that it decides.
+#[derive(Debug)]
+pub struct Program {
+    /// Its name.
+    pub name: PolicyName,
+    /// The hash of its texts, of the files they name and of the catalogue it was compiled against.
+    pub generation: Generation,
+    /// Its texts; every [`Span`] points into them.
+    pub sources: Arc<Sources>,
+    /// The models it speaks of.
+    pub catalog: Arc<Catalog>,
+    /// All conditions of `denies`, `requires`, `tunes`, the negations of those `assumptions` that are
+    /// watched (in this order) and `routes`.
+    pub table: Table,
+    /// Who is refused.
+    pub denies: Vec<Deny>,
+    /// Who may use only some models.
+    pub requires: Vec<Require>,
+    /// Whose settings differ.
+    pub tunes: Vec<Tune>,
+    /// Who goes where; aliases are routes too, and the default is the last.
+    pub routes: Vec<Route>,
+    /// The settings everyone starts from.
+    pub defaults: Arc<Settings>,
+    /// The pools.
+    pub pools: Vec<Pool>,
+    /// The ladders.
+    pub ladders: Vec<Ladder>,
+    /// The splits and the experiments.
+    pub splits: Vec<Split>,
+    /// What is spent at most, over time.
+    pub budgets: Vec<Budget>,
+    /// How much is sent at most, over time or at once.
+    pub limits: Vec<Limit>,
+    /// The scripts that `pick script` and `judge[..]` name.
+    pub scripts: Vec<Arc<Script>>,
+    /// What is taken for granted of all requests.
+    pub assumptions: Vec<Assumption>,
+    /// What holds for all requests.
+    pub invariants: Vec<Invariant>,
+    /// Single requests and what comes of them.
+    pub tests: Vec<TestCase>,
+    /// Statements that this version cannot carry out: the policy can be checked, proved and tested,
+    /// but not activated.
+    pub waiting: Vec<Diagnostic>,
+}
+
+/// What every rule has.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name; of one in a delegated file, `delegate.name`.
+    pub name: Arc<str>,
+    /// For whom it is.
+    pub when: Cond,
+    /// Where its name stands.
+    pub span: Span,
+    /// Its line in its file, counted from 1.
+    pub line: u32,
+}
+
+/// Where something stands. It is not part of what is compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct At(pub Span);
+
+impl PartialEq for At {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for At {}
+
+/// `deny`
+#[derive(Debug, Clone)]
+pub struct Deny {
+    /// Name, condition, place.
+    pub rule: Rule,
+    /// What the client is told.
+    pub because: Arc<str>,
+    /// The HTTP status.
+    pub status: u16,
+}
+
+/// `require`
+#[derive(Debug, Clone)]
+pub struct Require {
+    /// Name, condition, place.
+    pub rule: Rule,
+    /// The models that are left.
+    pub only: Arc<ModelFilter>,
+}
+
+/// `tune`
+#[derive(Debug, Clone)]
+pub struct Tune {
+    /// Name, condition, place.
+    pub rule: Rule,
+    /// What it changes.
+    pub settings: Settings,
+}
+
+/// `route`, `alias` or `default`
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Name, condition, place.
+    pub rule: Rule,
+    /// Where it goes.
+    pub target: Target,
+    /// Whether it takes everybody who comes to it: `default`.
+    pub is_default: bool,
+    /// Its own settings.
+    pub body: Settings,
+    /// The defaults with its own settings: what holds when no `tune` matches.
+    pub settings: Arc<Settings>,
+}
+
+/// Where a request can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// `pools[i]`
+    Pool(usize),
+    /// `ladders[i]`
+    Ladder(usize),
+    /// `splits[i]`
+    Split(usize),
+    /// This very model.
+    Model(ModelIdx),
+    /// The model the client named.
+    Requested,
+}
+
+/// Models to choose from.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// Its name; of an imported one, with the prefix: `shared.cheap`.
+    pub name: Arc<str>,
+    /// Where its name stands.
+    pub span: Span,
+    /// Its members, in order.
+    pub members: Vec<Member>,
+    /// The order in which they are asked.
+    pub pick: Pick,
+}
+
+/// A member of a pool.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Which model.
+    pub model: ModelIdx,
+    /// When it belongs to the pool, where that changes with live figures.
+    pub when: Option<Arc<Cond>>,
+}
+
+/// In which order models are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    /// By what.
+    pub by: PickBy,
+    /// The load is spread among this many of the first.
+    pub of: Option<u32>,
+}
+
+/// See [`Pick`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PickBy {
+    /// The least worst-case cost of this request.
+    Cheapest,
+    /// The least time to the first token, lately.
+    Fastest,
+    /// The highest quality.
+    Best,
+    /// As they are listed.
+    First,
+    /// The fewest attempts under way.
+    LeastBusy,
+    /// Each in turn.
+    RoundRobin,
+    /// `scripts[i]` says a number for each; the highest first.
+    Script(usize),
+}
+
+/// Cheap first, then climb.
+#[derive(Debug, Clone)]
+pub struct Ladder {
+    /// Its name; of an imported one, with the prefix.
+    pub name: Arc<str>,
+    /// Where its name stands.
+    pub span: Span,
+    /// Its steps, bottom first. A step that goes to another ladder has been unfolded.
+    pub steps: Vec<LadderStep>,
+    /// The most that all steps together may cost.
+    pub max_cost: Option<NanoDollars>,
+    /// The time for the whole climb.
+    pub deadline: Option<Duration>,
+    /// How much of a stream is kept back.
+    pub hold: Option<Hold>,
+}
+
+/// One step of a ladder.
+#[derive(Debug, Clone)]
+pub struct LadderStep {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where its name stands.
+    pub span: Span,
+    /// A pool, a model, a split or `requested`.
+    pub target: Target,
+    /// When its answer is not taken; the last step has none.
+    pub escalate: Option<Arc<Cond>>,
+    /// Its own settings.
+    pub body: Settings,
+}
+
+/// A division of the traffic.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// Its name; of an imported one, with the prefix.
+    pub name: Arc<str>,
+    /// Where its name stands.
+    pub span: Span,
+    /// What keeps a caller in its arm; the request's id where empty or absent.
+    pub by: Vec<Operand>,
+    /// Mixed into the hash.
+    pub salt: Arc<str>,
+    /// Its arms, in order.
+    pub arms: Vec<Arm>,
+    /// What is watched, where it is an `experiment`.
+    pub experiment: Option<Experiment>,
+}
+
+/// What an `experiment` does besides dividing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experiment {
+    /// Which arm grows to which shares, how long each lasts, and from when on.
+    pub ramp: Option<Ramp>,
+    /// What is measured.
+    pub metrics: Vec<Arc<str>>,
+    /// When it ends, and what answers from then on.
+    pub ends: Option<(jiff::civil::Date, Target)>,
+    /// The arms that take over where a guard's condition breaks.
+    pub halts: Vec<Arc<str>>,
+}
+
+/// `ramp next 1% .. 10% every 2d from 2026-09-01`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ramp {
+    /// The arm that grows.
+    pub arm: Arc<str>,
+    /// Its shares, in order.
+    pub shares: Vec<crate::units::BasisPoints>,
+    /// How long each lasts.
+    pub every: Duration,
+    /// The day it starts; that of the activation if unsaid.
+    pub from: Option<jiff::civil::Date>,
+}
+
+/// One arm of a split.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    /// Its name.
+    pub name: Arc<str>,
+    /// It takes the buckets (of 10 000) below this one that the arms before it left.
+    pub below: u32,
+    /// Where it goes.
+    pub target: Target,
+}
+
+/// A condition on models, worked out for the catalogue as far as it is fixed.
+#[derive(Debug, Clone)]
+pub struct ModelFilter {
+    /// Its text, for traces: `tools and price.output <= $4/Mtok`.
+    pub text: Arc<str>,
+    /// Which models pass, as a bitset over the catalogue; all where the condition is live.
+    pub pass: ModelSet,
+    /// The whole condition, where it looks at live figures.
+    pub live: Option<Cond>,
+}
+
+/// A set of models of one catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSet(Vec<u64>);
+
+impl ModelSet {
+    /// The models of a catalogue that pass a test.
+    pub fn of(catalog: &Catalog, pass: impl Fn(ModelIdx) -> bool) -> ModelSet {
+        let count = catalog.models().len();
+        let mut words = vec![0u64; count.div_ceil(64)];
+        for index in (0..count).filter(|index| pass(ModelIdx(*index as u32))) {
+            words[index / 64] |= 1 << (index % 64);
+        }
+        ModelSet(words)
+    }
+
+    /// Whether the model is in it. A model of another catalogue is not.
+    pub fn contains(&self, model: ModelIdx) -> bool {
+        let index = model.0 as usize;
+        self.0.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
+    }
+}
+
+impl PartialEq for ModelFilter {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text && self.pass == other.pass
+    }
+}
