@@ -29,6 +29,9 @@ pub struct Args {
     /// in the configuration they cannot.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Vec<SocketAddr>,
+    /// Append a line for every decided request to this file; `pointsman simulate` reads it.
+    #[arg(long, value_name = "FILE")]
+    decision_log: Option<PathBuf>,
     /// Use this policy instead of the configured ones.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -42,6 +45,7 @@ pub(super) fn run(args: Args) -> u8 {
         config: args.config,
         listen: args.listen,
         admin: args.admin,
+        decision_log: args.decision_log,
         policy_file: args.policy,
         sim_speed: args.sim_speed,
         ..Options::default()

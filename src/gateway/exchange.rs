@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use super::decision_log::Finished;
 use super::error::ApiError;
 use super::headers::{self, Reason};
 use super::intake::Decisive;
@@ -292,9 +293,10 @@ impl Exchange {
         });
         let id = self.decisive.id.to_string();
         self.account.model = Some(model.clone());
-        let state = (self, forward, lead, id, model);
+        // Dropped in this order where the client goes away: the attempt ends before the account.
+        let state = (forward, self, lead, id, model);
         let events = futures_util::stream::unfold(state, |mut state| async move {
-            let (exchange, forward, lead, id, model) = &mut state;
+            let (forward, exchange, lead, id, model) = &mut state;
             match forward.next(id).await {
                 Some(bytes) => Some((Ok::<Bytes, Infallible>(bytes), state)),
                 None => {
@@ -530,6 +532,23 @@ impl Drop for Account {
         let route = decided.decision.rule().cloned().unwrap_or_default();
         let policy = decided.program.name.text();
         self.gateway.metrics.request(policy, route, self.outcome());
+        if let Some(log) = &self.gateway.decision_log {
+            let written = log.write(Finished {
+                id: self.decisive.id,
+                world: self.decisive.world.clone(),
+                facts: self.decisive.facts.clone(),
+                live: self.decisive.live.clone(),
+                turn: self.decisive.turn,
+                decided: decided.clone(),
+                status,
+                model: self.model.clone(),
+                cached: self.cached,
+                took: self.started.elapsed(),
+            });
+            if !written && self.gateway.metrics.decision_lost() {
+                tracing::warn!("the decision log cannot keep up: lines are lost, and counted");
+            }
+        }
         let share = plan.and_then(|plan| plan.settings.log_bodies);
         if share.is_some_and(|share| fastrand::u32(..10_000) < share.0) {
             let body = String::from_utf8_lossy(self.decisive.request.body());

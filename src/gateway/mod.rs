@@ -10,6 +10,7 @@ pub mod admin;
 mod array;
 pub mod auth;
 mod count;
+pub mod decision_log;
 mod decisions;
 mod error;
 mod exchange;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use super::accept::{self, AcceptLimits, Stop};
 use super::admin;
 use super::admin::versions::Versions;
+use super::decision_log::DecisionLog;
 use super::lanes::Lanes;
 use super::reload::{Change, Watcher};
 use super::state::{Fixtures, Gateway};
@@ -22,6 +24,9 @@ use crate::provider::table;
 use crate::sim;
 use crate::telemetry::Redactor;
 
+/// How long the end may wait for the last lines of the decision log.
+const LAST_LINES: Duration = Duration::from_secs(5);
+
 /// What the command line adds to the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -31,6 +36,8 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// Where operators connect, instead of where the configuration says.
     pub admin: Vec<SocketAddr>,
+    /// The file of the decision log, instead of the configured one.
+    pub decision_log: Option<PathBuf>,
     /// A policy that stands in for the configured ones: name and text.
     pub policy: Option<(String, String)>,
     /// The policy file that stands in for the configured ones.
@@ -79,6 +86,9 @@ pub fn load(options: &Options) -> Result<Config, Problems> {
         if let Err(error) = admin.is_guarded() {
             return Err(Problems(vec![error.to_string()]));
         }
+    }
+    if let Some(file) = &options.decision_log {
+        config.settings.decision_log = Some(file.clone());
     }
     if let Some(file) = &options.policy_file {
         config.settings.policy = Some(crate::config::Located::nowhere(file.clone()));
@@ -129,7 +139,14 @@ impl Running {
             admin::note_loaded(versions, &world);
         }
         let body_limit = config.limits.body_bytes.as_usize();
-        let gateway = Gateway::new(world, Fixtures { cache, body_limit, versions });
+        let decision_log = match &config.decision_log {
+            Some(path) => Some(DecisionLog::open(path).map_err(|error| {
+                problem(format!("cannot write the decision log to {}: {error}", path.display()))
+            })?),
+            None => None,
+        };
+        let fixtures = Fixtures { cache, body_limit, versions, decision_log };
+        let gateway = Gateway::new(world, fixtures);
         let (listeners, addresses) = bind(&config.listen.0, "--listen").await?;
         let operators = config.admin.as_ref().map_or(&[][..], |admin| &admin.listen.0);
         let (admin_listeners, admin_addresses) = bind(operators, "--admin").await?;
@@ -203,6 +220,9 @@ impl Running {
         let operators = tokio::spawn(futures_util::future::join_all(operators));
         let drained = futures_util::future::join_all(serving).await;
         operators.abort();
+        if let Some(log) = &self.gateway.decision_log {
+            tokio::task::block_in_place(|| log.flush(LAST_LINES));
+        }
         let cut: usize = drained.iter().map(|drained| drained.cut).sum();
         reloading.abort();
         drop(sim_stop);
@@ -302,6 +322,9 @@ impl Reloading {
                     }
                     if operators(&next) != operators(&self.config) {
                         tracing::warn!("`admin` has changed: this takes a restart");
+                    }
+                    if next.decision_log != self.config.decision_log {
+                        tracing::warn!("`decision_log` has changed: this takes a restart");
                     }
                     self.config = next;
                     tracing::info!(why, policies = policies.join(" "), "reloaded");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 
 use super::admin::versions::Versions;
+use super::decision_log::DecisionLog;
 use super::decisions::Decisions;
 use super::traffic::Traffic;
 use super::world::World;
@@ -26,6 +27,8 @@ pub struct Fixtures {
     pub body_limit: usize,
     /// See [`Gateway::versions`].
     pub versions: Option<Versions>,
+    /// See [`Gateway::decision_log`].
+    pub decision_log: Option<DecisionLog>,
 }
 
 /// The gateway: shared by all handlers.
@@ -50,6 +53,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// The versions of policies; `None` where nobody could go back to them.
     pub versions: Option<Versions>,
+    /// Where decided requests are written down, if they are.
+    pub decision_log: Option<DecisionLog>,
     /// Held by whoever is about to change the world, so that no change undoes another.
     pub changing: Mutex<()>,
     /// Whether new requests are welcome; not while draining.
@@ -59,7 +64,7 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway in this world.
     pub fn new(world: World, fixtures: Fixtures) -> Arc<Gateway> {
-        let Fixtures { cache, body_limit, versions } = fixtures;
+        let Fixtures { cache, body_limit, versions, decision_log } = fixtures;
         let sessions =
             moka::sync::Cache::builder().max_capacity(SESSIONS).time_to_idle(SESSION_IDLE).build();
         let gateway = Gateway {
@@ -73,6 +78,7 @@ impl Gateway {
             body_limit,
             metrics: Metrics::new(),
             versions,
+            decision_log,
             changing: Mutex::new(()),
             ready: std::sync::atomic::AtomicBool::new(true),
         };

@@ -1,6 +1,6 @@
 //! Everything a request is decided and carried out with: one immutable bundle, swapped as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::dispatch::{Clients, Endpoints, Health};
 use crate::ids::{PolicyName, ProviderId};
 use crate::policy::diagnostic::Severity;
 use crate::policy::program::{ModelSet, Program, Timeouts};
+use crate::policy::schema::Attr;
 use crate::policy::{self, Compiled, Surroundings, syntax};
 use crate::provider::table::{self, Place};
 use crate::provider::{Provider, Settings};
@@ -39,6 +40,8 @@ pub struct World {
     pub policies: BTreeMap<PolicyName, Arc<Program>>,
     /// Where they come from.
     pub sources: BTreeMap<PolicyName, PolicySource>,
+    /// The headers that they look at.
+    pub named_headers: Arc<[Arc<str>]>,
     /// The folder that new ones may be put into.
     pub folder: Option<PathBuf>,
     /// Which of them answers plain `auto`.
@@ -153,6 +156,7 @@ impl World {
             endpoints,
             health,
             keyring,
+            named_headers: named_headers(&policies),
             policies,
             sources,
             folder,
@@ -166,6 +170,7 @@ impl World {
         let mut world = self.clone();
         world.policies.insert(source.name.clone(), program);
         world.sources.insert(source.name.clone(), source);
+        world.named_headers = named_headers(&world.policies);
         world
     }
 
@@ -184,6 +189,14 @@ impl World {
         let all = (0..).map(ModelIdx).zip(self.catalog.models());
         all.filter(|(index, _)| self.enabled.contains(*index))
     }
+}
+
+/// The headers that conditions of these policies look at.
+fn named_headers(policies: &BTreeMap<PolicyName, Arc<Program>>) -> Arc<[Arc<str>]> {
+    let asked = policies.values().flat_map(|program| program.asks());
+    let headers = asked.filter(|asked| asked.attr == Attr::Header).filter_map(|asked| asked.index);
+    let unique: BTreeSet<Arc<str>> = headers.collect();
+    unique.into_iter().collect()
 }
 
 /// The embedded catalogue with what the configuration adds to it.

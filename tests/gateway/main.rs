@@ -9,6 +9,7 @@ mod cli;
 #[path = "../wire/corpus.rs"]
 mod corpus;
 mod counting;
+mod decision_log;
 mod dialects;
 mod faults;
 mod hangup;
