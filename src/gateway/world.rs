@@ -395,18 +395,23 @@ impl PolicySource {
         PolicySource { name: PolicyName::new(name), file, path: None, text: text.to_owned() }
     }
 
-    /// Reads, checks and compiles it; reads the files that it speaks of.
-    pub fn compiled(&self, catalog: &Arc<Catalog>) -> Compiled {
+    /// Reads, checks and compiles it; reads the files that it speaks of, and of `draft` the text
+    /// that it might get.
+    pub fn compiled(&self, catalog: &Arc<Catalog>, draft: Option<&PolicySource>) -> Compiled {
         let folder = self.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let files = |name: &str| {
-            std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string())
+            let path = folder.join(name);
+            match draft.filter(|draft| draft.path.as_ref().is_some_and(|it| is_same(it, &path))) {
+                Some(draft) => Ok(draft.text.clone()),
+                None => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+            }
         };
         let surroundings = Surroundings { catalog, files: &files };
         policy::compile(&self.name, &self.file, &self.text, &surroundings)
     }
 
     fn compile(&self, catalog: &Arc<Catalog>, problems: &mut Vec<String>) -> Option<Arc<Program>> {
-        let compiled = self.compiled(catalog);
+        let compiled = self.compiled(catalog, None);
         let waiting = compiled.program.iter().flat_map(|program| &program.waiting);
         for diagnostic in compiled.diagnostics.iter().chain(waiting) {
             let shown = syntax::render(diagnostic, &compiled.sources, false);
@@ -422,6 +427,12 @@ impl PolicySource {
         }
         compiled.program
     }
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
 }
 
 fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<PolicySource> {

@@ -305,3 +305,6 @@ fn count(counts: &mut std::collections::BTreeMap<String, u64>, name: &str) {
         None => drop(counts.insert(name.to_owned(), 1)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -320,6 +320,45 @@ async fn a_new_policy_is_put_into_the_folder() {
     assert_eq!(std::fs::read_to_string(folder.join("more.policy")).unwrap(), NEW);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_has_the_file_among_its_own_changes_with_it_or_keeps_it() {
+    let door = Setup::policy(OLD).tail("admin: { listen: \"127.0.0.1:0\" }").open().await;
+    let folder = door.file("policies");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(
+        folder.join("main.policy"),
+        "import \"shared.policy\" as shared\ndefault -> shared.few\n",
+    )
+    .unwrap();
+    std::fs::write(folder.join("shared.policy"), "pool few = [sim/small]\ndefault -> few\n")
+        .unwrap();
+    let config = std::fs::read_to_string(door.file("pointsman.yaml")).unwrap();
+    let single = format!("policy: {}\n", door.file("main.policy").display());
+    std::fs::write(door.file("pointsman.yaml"), config.replace(&single, "policies: policies\n"))
+        .unwrap();
+    until("the folder is taken", || async { door.ask("auto/shared", "Hello").await.status == 200 })
+        .await;
+    let put = |text: &'static str| ask(&door, Method::PUT, "/policies/shared/staged", text);
+    let activate = || ask(&door, Method::POST, "/policies/shared/activate", "");
+
+    assert_eq!(put("pool other = [sim/small]\ndefault -> other\n").await.status, 200);
+    let reply = activate().await;
+    assert_eq!((reply.status, reply.code().as_str()), (409, "breaks_another"), "{}", reply.text());
+    assert!(reply.text().contains("`main`") && reply.json()["findings"][0]["file"].is_string());
+    assert_eq!(decided(&door).await.0, "sim/small");
+
+    assert_eq!(put("pool few = [sim/large]\ndefault -> few\n").await.status, 200);
+    assert_eq!(activate().await.status, 200);
+    assert_eq!(
+        decided(&door).await.0,
+        "sim/large",
+        "at once, and not only when the file is noticed"
+    );
+    let version = get(&door, "/policies/main/versions").await["versions"][0].clone();
+    let file = version["files"].as_object().unwrap().keys().next().unwrap().clone();
+    assert!(version["why"] == "loaded" && file.ends_with("shared.policy"), "{version}");
+}
+
 async fn run(door: &Door, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
     command.current_dir(door.folder.path()).env_remove("POINTSMAN_ADMIN_TOKEN").env("USER", "ada");

@@ -2,6 +2,7 @@
 //! with a credential of its own; the keys of clients are worth nothing here.
 
 mod changes;
+mod draft;
 mod policies;
 pub mod versions;
 

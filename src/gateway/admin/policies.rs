@@ -14,16 +14,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::changes::changes;
+use super::draft::Draft;
 use super::error;
 use super::versions::{Entry, Versions, Why, replace};
 use crate::gateway::error::ApiError;
 use crate::gateway::intake::read_body;
 use crate::gateway::state::Gateway;
-use crate::gateway::world::{PolicySource, World};
+use crate::gateway::world::World;
 use crate::ids::{PolicyName, RequestId};
-use crate::policy::diagnostic::{Diagnostic, Severity, did_you_mean};
+use crate::policy::diagnostic::{Severity, did_you_mean};
 use crate::policy::program::Program;
-use crate::policy::{Compiled, syntax};
 
 /// The longest policy, in bytes.
 const LONGEST: usize = 4 << 20;
@@ -238,70 +238,6 @@ pub fn note_loaded(kept: &Versions, world: &World) {
     }
 }
 
-/// A text that might become active, and what the compiler says about it.
-struct Draft {
-    source: PolicySource,
-    compiled: Compiled,
-}
-
-impl Draft {
-    fn of(world: &World, name: &PolicyName, text: String) -> Result<Draft, ApiError> {
-        let source = world.source_with(name, text).ok_or_else(|| unknown(world, name.as_str()))?;
-        let compiled = source.compiled(&world.catalog);
-        Ok(Draft { source, compiled })
-    }
-
-    /// The program, or everything that is wrong.
-    fn program(&self) -> Result<&Arc<Program>, ApiError> {
-        let (name, count) = (&self.source.name, self.count(Severity::Error));
-        let refused = |code, message: String| {
-            let refused = error(StatusCode::UNPROCESSABLE_ENTITY, code, message);
-            refused.with("findings", self.findings())
-        };
-        match &self.compiled.program {
-            Some(program) if count == 0 => Ok(program),
-            None if count == 0 => {
-                let message =
-                    format!("`{name}` only declares names for others and decides nothing");
-                Err(refused("no_policy", message))
-            }
-            _ => {
-                let s = if count == 1 { "" } else { "s" };
-                let message = format!("the policy `{name}` has {count} error{s}");
-                Err(refused("policy_has_errors", message))
-            }
-        }
-    }
-
-    /// What was found, and what this version of the program cannot carry out.
-    fn found(&self) -> impl Iterator<Item = &Diagnostic> {
-        let waiting = self.compiled.program.iter().flat_map(|program| &program.waiting);
-        self.compiled.diagnostics.iter().chain(waiting)
-    }
-
-    fn generation(&self) -> Option<String> {
-        self.compiled.program.as_ref().map(|program| program.generation.to_string())
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.found().filter(|found| found.severity == severity).count()
-    }
-
-    fn findings(&self) -> Value {
-        self.found().map(|it| syntax::to_json(it, &self.compiled.sources)).collect()
-    }
-
-    fn told(&self) -> Value {
-        json!({
-            "name": self.source.name,
-            "generation": self.generation(),
-            "errors": self.count(Severity::Error),
-            "warnings": self.count(Severity::Warning),
-            "findings": self.findings(),
-        })
-    }
-}
-
 /// Lets a draft decide from now on: its text is kept, then written to the policy's file, then the
 /// world is swapped. Whatever fails before that leaves all as it was.
 fn enforce(
@@ -325,11 +261,16 @@ fn enforce(
         );
         return Err(error(StatusCode::CONFLICT, "no_policy_file", message));
     };
+    let dependants = draft.dependants(world)?;
     let (kept, generation) = (kept(gateway)?, program.generation.to_string());
     kept.keep(&name, &generation, &draft.source.text).map_err(unwritable)?;
     replace(&path, &draft.source.text).map_err(|error| not_replaced(&path, &error))?;
     let entry = entry(&program, why, order);
-    gateway.enter(world.with_policy(draft.source, program));
+    let mut next = world.with_policy(draft.source, program);
+    for (source, program) in dependants {
+        next = next.with_policy(source, program);
+    }
+    gateway.enter(next);
     gateway.metrics.reloaded(true, entry.at);
     tracing::info!(
         policy = %name, generation, before = before.map(tracing::field::display),
@@ -340,6 +281,7 @@ fn enforce(
         let message = format!("`{name}@{generation}` decides now, but that cannot be noted: {why}");
         error(StatusCode::INTERNAL_SERVER_ERROR, "state_dir", message)
     })?;
+    note_loaded(kept, &gateway.world.load());
     Ok(json!({
         "name": name,
         "generation": generation,
@@ -455,7 +397,7 @@ fn known(world: &World, name: &str) -> Result<PolicyName, ApiError> {
     Err(unknown(world, name))
 }
 
-fn unknown(world: &World, name: &str) -> ApiError {
+pub(super) fn unknown(world: &World, name: &str) -> ApiError {
     let names = world.sources.keys().map(PolicyName::as_str);
     let help = match did_you_mean(name, names.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
