@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod fmt;
 mod models;
@@ -45,6 +46,8 @@ enum Command {
     Demo(demo::Args),
     /// Check policies, and say all that is wrong with them.
     Check(check::Args),
+    /// Say which requests fare otherwise under a new version of a policy.
+    Diff(diff::Args),
     /// Say why a request goes where it goes; or what a code like P2003 means.
     Explain(explain::Args),
     /// List the models of the catalogue.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Simulate(args) => simulate::run(&args),
