@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 the thing looked at has faults; 2 the command could not be carried out.
 
 mod check;
+mod convert;
 mod demo;
 mod explain;
 mod fmt;
@@ -51,6 +52,8 @@ enum Command {
     Schema(schema::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
+    /// Make a policy of another gateway's configuration.
+    Convert(convert::Args),
 }
 
 /// Runs the command line.
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Models(args) => models::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Convert(args) => convert::run(&args),
     };
     ExitCode::from(code)
 }
