@@ -11,15 +11,22 @@ pub fn exact<'c>(catalog: &'c Catalog, provider: &str, name: &str) -> Option<&'c
 }
 
 /// The model that is most likely the same: another version of it at this provider, or the same model
-/// elsewhere.
+/// elsewhere, where it has the most room.
 pub fn nearest<'c>(catalog: &'c Catalog, provider: &str, name: &str) -> Option<&'c Model> {
     let wanted = essence(name);
     if wanted.is_empty() {
         return None;
     }
     let same = |model: &&Model| essence(model.id.model()) == wanted;
-    let of_provider = catalog.models().iter().filter(|m| m.provider.as_str() == provider);
-    of_provider.filter(same).next().or_else(|| catalog.models().iter().find(same))
+    let elsewhere = || catalog.models().iter().filter(same).max_by_key(|model| model.context);
+    nearest_at(catalog, provider, name).or_else(elsewhere)
+}
+
+/// The model that is most likely the same at this provider.
+pub fn nearest_at<'c>(catalog: &'c Catalog, provider: &str, name: &str) -> Option<&'c Model> {
+    let wanted = essence(name);
+    let mut of_provider = catalog.models().iter().filter(|m| m.provider.as_str() == provider);
+    of_provider.find(|model| !wanted.is_empty() && essence(model.id.model()) == wanted)
 }
 
 /// A name without the region, the vendor, the date and the variant: what is left tells which model it

@@ -1,6 +1,6 @@
 //! Cloudflare AI Gateway: universal endpoints, dynamic routes, a gateway's settings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::condition;
 use super::plan::{Lower, Plan};
@@ -36,7 +36,8 @@ pub fn inner<'s>(root: &Node<'s>) -> Node<'s> {
 
 pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
     let mut policy = Policy::default();
-    let mut comments = vec![format!("Converted from a {} configuration.", Kind::Cloudflare)];
+    let mut comments =
+        vec![format!("Converted from a configuration of {}.", Kind::Cloudflare.title())];
     let inner = inner(root);
     if root.is_list() {
         universal(root, work, &mut policy);
@@ -51,6 +52,7 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
     } else {
         gateway(&inner, work, &mut policy);
         own_fields(root, work);
+        own_fields(&inner, work);
         Lower { policy: &mut policy, report: &work.report }.no_default();
     }
     policy.file(&comments)
@@ -248,7 +250,8 @@ fn headers_of(headers: &Node<'_>, work: &Work<'_>, keys: &mut Vec<Secret>) -> Ve
 
 fn tags_note_of(value: &Node<'_>, work: &Work<'_>) {
     value.done();
-    tags_note(work, value.path(), "cf-aig-metadata");
+    work.report.taken(value.path(), "tags, which clients send");
+    tags_note(work, "cf-aig-metadata");
 }
 
 /// `cache off` wins over a time to live.
@@ -311,6 +314,9 @@ struct Graph<'s, 'w, 'c> {
     limits: Vec<Limited<'s>>,
     way: Vec<Cond>,
     followed: usize,
+    /// How many choices on the way no condition can say: shares, failures.
+    unsure: usize,
+    visited: HashSet<String>,
 }
 
 struct Limited<'s> {
@@ -320,8 +326,15 @@ struct Limited<'s> {
 }
 
 fn dynamic(elements: &Node<'_>, title: &str, work: &mut Work<'_>, policy: &mut Policy) {
-    let mut graph =
-        Graph { elements: HashMap::new(), work, limits: Vec::new(), way: Vec::new(), followed: 0 };
+    let mut graph = Graph {
+        elements: HashMap::new(),
+        work,
+        limits: Vec::new(),
+        way: Vec::new(),
+        followed: 0,
+        unsure: 0,
+        visited: HashSet::new(),
+    };
     let mut start = None;
     for element in elements.items() {
         let Some(id) = element.get("id").and_then(|it| it.scalar()) else { continue };
@@ -334,11 +347,12 @@ fn dynamic(elements: &Node<'_>, title: &str, work: &mut Work<'_>, policy: &mut P
         graph.elements.insert(id, element);
     }
     let plan = start.and_then(|start| graph.follow(&start, 0));
-    let limits = std::mem::take(&mut graph.limits);
+    let Graph { limits, visited, .. } = graph;
     for element in elements.items() {
-        // What no way leads to is reported with the rest that nobody read; ends say nothing.
         if element.text_of("type").as_deref() == Some("end") {
-            element.done();
+            element.get("outputs").iter().for_each(|outputs| _ = outputs.entries());
+        } else if !visited.contains(element.path()) {
+            work.report.drop(&element, "an element", "no way leads to it");
         }
     }
     let names: Vec<String> =
@@ -369,16 +383,14 @@ impl<'s> Graph<'s, '_, '_> {
             return None;
         }
         let node = self.elements.get(id)?.clone();
+        self.visited.insert(node.path().to_owned());
         let properties = node.get("properties");
         match node.text_of("type")?.as_str() {
             "start" => {
                 let next = self.output(&node, "next")?;
                 self.follow(&next, depth + 1)
             }
-            "end" => {
-                node.done();
-                None
-            }
+            "end" => None,
             "conditional" => {
                 let query =
                     properties.as_ref().and_then(|it| it.first(&["conditions", "condition"]));
@@ -391,7 +403,7 @@ impl<'s> Graph<'s, '_, '_> {
                     (Some(Ok(cond)), Some(query)) => {
                         self.work.report.taken(node.path(), "a condition of routes");
                         if speaks_of_tags(&query) {
-                            tags_note(self.work, query.path(), "cf-aig-metadata");
+                            tags_note(self.work, "cf-aig-metadata");
                         }
                         self.way.push(cond.clone());
                         let yes = yes.as_deref().and_then(|yes| self.follow(yes, depth + 1));
@@ -419,8 +431,14 @@ impl<'s> Graph<'s, '_, '_> {
                 let fallback = self.output(&node, "fallback");
                 let plan = self.follow(&ok, depth + 1);
                 let else_plan = fallback.as_deref().and_then(|id| self.follow(id, depth + 1));
-                let when = self.way.clone();
-                self.limits.push(Limited { node, when, else_plan });
+                if self.unsure > 0 {
+                    let why =
+                        "it counts a share of the requests, or only those that failed elsewhere";
+                    self.work.report.drop(&node, "a limit", why);
+                } else {
+                    let when = self.way.clone();
+                    self.limits.push(Limited { node, when, else_plan });
+                }
                 plan
             }
             "model" => self.model(&node, depth),
@@ -441,7 +459,9 @@ impl<'s> Graph<'s, '_, '_> {
             let to = output_id(&output);
             let share = key.trim_end_matches('%').parse::<f64>().ok().filter(|it| it.is_finite());
             let share = share.or_else(|| output.get("percentage").and_then(|it| it.number()));
+            self.unsure += 1;
             let plan = to.as_deref().and_then(|to| self.follow(to, depth + 1));
+            self.unsure -= 1;
             match (share, plan) {
                 (Some(share), plan) => {
                     said += share;
@@ -490,7 +510,9 @@ impl<'s> Graph<'s, '_, '_> {
             );
         }
         let fallback = self.output(node, "fallback");
+        self.unsure += 1;
         let fallback = fallback.as_deref().and_then(|id| self.follow(id, depth + 1));
+        self.unsure -= 1;
         let Some(id) = id else { return fallback };
         self.work.report.taken(node.path(), format!("`{id}`"));
         let own = Plan::model(id).with(settings);
@@ -663,8 +685,6 @@ fn gateway(node: &Node<'_>, work: &mut Work<'_>, policy: &mut Policy) {
         }
     }
     if !stmts.is_empty() {
-        let stmts =
-            stmts.into_iter().fold(Vec::new(), |all, stmt| super::plan::merged(all, &[stmt]));
-        policy.rule(Item::Defaults(block(stmts)), &[]);
+        policy.rule(Item::Defaults(block(super::plan::unique(stmts))), &[]);
     }
 }

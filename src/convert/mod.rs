@@ -62,6 +62,16 @@ impl Kind {
         }
     }
 
+    /// The name for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Kind::LiteLlm => "LiteLLM",
+            Kind::Portkey => "Portkey",
+            Kind::OpenRouter => "OpenRouter",
+            Kind::Cloudflare => "Cloudflare AI Gateway",
+        }
+    }
+
     /// What such a file looks like, for messages.
     const fn looks(self) -> &'static str {
         match self {

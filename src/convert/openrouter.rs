@@ -1,6 +1,6 @@
 //! OpenRouter: the body of a request, or a preset.
 
-use super::plan::{Goal, Lower, Plan};
+use super::plan::{Goal, Lower, Plan, unique};
 use super::portkey::parameter;
 use super::providers::{Home, home};
 use super::registry::{Deployment, everywhere};
@@ -9,6 +9,7 @@ use super::write::{
     self, Policy, all, attr, compare, decimal, like, literal_value, set, text_value,
 };
 use super::{Kind, Work};
+use crate::catalog::model::Retention;
 use crate::policy::syntax::tree::{
     CompareOp, Cond, File, PickStrategy, PromptPlace, SetParamOp, Stmt, Target, TargetKind,
 };
@@ -99,6 +100,9 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
     let wishes = provider.as_ref().map(|it| Wishes::read(it, work)).unwrap_or_default();
     settings.extend(wishes.settings.clone());
     extras(&body, work);
+    if root.path() != body.path() {
+        extras(root, work);
+    }
 
     let mut names: Vec<Node<'_>> = body.get("model").into_iter().collect();
     names.extend(body.get("models").map(|it| it.items()).unwrap_or_default());
@@ -136,7 +140,8 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
         let plan = Plan::Fallback { steps, on: Vec::new() }.with(settings);
         lower.rules(&plan, &client_names, name);
     }
-    let mut comments = vec![format!("Converted from an {} configuration.", Kind::OpenRouter)];
+    let mut comments =
+        vec![format!("Converted from a configuration of {}.", Kind::OpenRouter.title())];
     comments.extend(title.map(|title| format!("The preset `{title}`.")));
     policy.file(&comments)
 }
@@ -186,11 +191,7 @@ fn sets(body: &Node<'_>, work: &Work<'_>) -> Vec<Stmt> {
         stmts.push(Stmt::Prompt { place: PromptPlace::Prepend, from_file: false, text });
         work.report.taken(system.path(), "`prompt prepend`");
     }
-    let mut unique: Vec<Stmt> = Vec::new();
-    for stmt in stmts {
-        unique = super::plan::merged(unique, &[stmt]);
-    }
-    unique
+    unique(stmts)
 }
 
 fn extras(body: &Node<'_>, work: &Work<'_>) {
@@ -202,6 +203,7 @@ fn extras(body: &Node<'_>, work: &Work<'_>) {
         ("plugins", "Pointsman searches nothing and reads no files for a model"),
         ("preset", "convert that preset's own file as well"),
         ("web_search_options", "it stays in the request, and reaches the providers that have it"),
+        ("name", "it is for people"),
         ("description", "it is for people"),
         ("id", "it is OpenRouter's own"),
         ("version", "it is OpenRouter's own"),
@@ -231,6 +233,8 @@ struct Wishes {
     ignore: Vec<String>,
     no_others: bool,
     pick: Option<PickStrategy>,
+    zdr: bool,
+    no_training: bool,
     conds: Vec<Cond>,
     settings: Vec<Stmt>,
 }
@@ -286,12 +290,14 @@ impl Wishes {
         }
         if let Some(policy) = node.get("data_collection") {
             if policy.text().as_deref() == Some("deny") {
+                wishes.no_training = true;
                 wishes.conds.push(write::not(write::atom(attr("trains_on_data", None), None)));
                 work.report.taken(policy.path(), "`only models where not trains_on_data`");
             }
         }
         if node.is_on("zdr") {
             let zero = write::word_value("zero");
+            wishes.zdr = true;
             wishes.conds.push(compare(attr("retention", None), CompareOp::Eq, zero));
             work.report
                 .taken(&format!("{}.zdr", node.path()), "`only models where retention == zero`");
@@ -433,6 +439,7 @@ fn asked(
         }
     }
     let (ids, settings) = (unique, only_stmt(wishes));
+    unknown_promises(wishes, &ids, node, work);
     if let [one] = ids.as_slice() {
         work.report.taken(node.path(), format!("`{one}`"));
         return Some(Plan::model(one).with(settings));
@@ -450,6 +457,25 @@ fn asked(
         comment: format!("{model}, at the providers themselves where there is a key."),
     };
     Some(Plan::Leaf { goal, settings: Vec::new() }.with(settings))
+}
+
+/// Says where nothing is known to keep what is asked.
+fn unknown_promises(wishes: &Wishes, ids: &[String], node: &Node<'_>, work: &Work<'_>) {
+    let keeps = |id: &String| {
+        let model = work.registry.catalog().models().iter().find(|it| it.id.as_str() == id);
+        model.is_some_and(|model| {
+            (!wishes.zdr || model.retention == Retention::Zero)
+                && (!wishes.no_training || !model.trains_on_data)
+        })
+    };
+    if (wishes.zdr || wishes.no_training) && !ids.iter().any(keeps) {
+        work.report.changed(
+            node.path(),
+            "no model of this list is known to keep what is asked of data, so requests are refused",
+            "if your account promises it, say so in pointsman.yaml: `models:` with `retention: zero` or \
+             `trains_on_data: false`",
+        );
+    }
 }
 
 fn only_stmt(wishes: &Wishes) -> Vec<Stmt> {

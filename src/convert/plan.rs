@@ -46,6 +46,8 @@ pub enum Plan {
     },
     /// A plan with settings for all of it; those inside win.
     With(Vec<Stmt>, Box<Plan>),
+    /// A plan with a wish for the name of its route.
+    Called(String, Box<Plan>),
 }
 
 /// A leaf's target.
@@ -72,6 +74,15 @@ impl Plan {
         Plan::Leaf { goal: Goal::Model(id.into()), settings: Vec::new() }
     }
 
+    /// The wish for the name of its route.
+    fn called(&self) -> Option<&str> {
+        match self {
+            Plan::Called(name, _) => Some(name),
+            Plan::With(_, inner) => inner.called(),
+            _ => None,
+        }
+    }
+
     /// The plan with settings around it.
     pub fn with(self, settings: Vec<Stmt>) -> Plan {
         if settings.is_empty() { self } else { Plan::With(settings, Box::new(self)) }
@@ -91,6 +102,17 @@ fn same_place(a: &Stmt, b: &Stmt) -> bool {
         (Stmt::Tag { name: a, .. }, Stmt::Tag { name: b, .. }) => a == b,
         (a, b) => a == b,
     }
+}
+
+/// Each once: of those that speak of the same, the first.
+pub fn unique(stmts: Vec<Stmt>) -> Vec<Stmt> {
+    let mut kept: Vec<Stmt> = Vec::new();
+    for stmt in stmts {
+        if !kept.iter().any(|known| same_place(known, &stmt)) {
+            kept.push(stmt);
+        }
+    }
+    kept
 }
 
 /// Both; where they speak of the same, the inner one.
@@ -134,6 +156,10 @@ fn ways(plan: &Plan, report: &Report) -> Vec<(Vec<Cond>, Plan)> {
         Plan::With(settings, inner) => ways(inner, report)
             .into_iter()
             .map(|(conds, way)| (conds, way.with(settings.clone())))
+            .collect(),
+        Plan::Called(name, inner) => ways(inner, report)
+            .into_iter()
+            .map(|(conds, way)| (conds, Plan::Called(name.clone(), Box::new(way))))
             .collect(),
         Plan::Fallback { steps, on } => product(steps, report)
             .into_iter()
@@ -206,6 +232,7 @@ impl Lower<'_> {
                 let (target, body) = self.route(inner)?;
                 Some((target, merged(body, settings)))
             }
+            Plan::Called(_, inner) => self.route(inner),
             Plan::Branch { .. } => None,
             Plan::Split { name, by, arms } => self.split(name, by.as_ref(), arms),
             Plan::Fallback { steps, on } => {
@@ -222,16 +249,18 @@ impl Lower<'_> {
                         (*target, *body) = (to, rest);
                     }
                 }
+                let outer = self.hoisted(&mut steps);
                 let (first, body) = steps.first().cloned()?;
                 if steps.iter().all(|(_, other)| *other == body) {
                     let to: Vec<Target> =
                         steps.iter().skip(1).map(|(target, _)| target.clone()).collect();
                     let on: &[&str] = if on.is_empty() { &["any"] } else { on };
-                    let mut body = body;
-                    body.push(write::fallback(to, on));
+                    let fallback = write::fallback(to, on);
+                    let body = body.into_iter().chain(outer).chain([fallback]).collect();
                     return Some((first, body));
                 }
-                Some(self.ladder("steps", steps, on))
+                let (target, _) = self.ladder("steps", steps, on);
+                Some((target, outer))
             }
         }
     }
@@ -257,6 +286,28 @@ impl Lower<'_> {
         self.ladder("steps", steps, &classes)
     }
 
+    /// Takes from steps what only a route can say.
+    fn hoisted(&self, steps: &mut [(Target, Vec<Stmt>)]) -> Vec<Stmt> {
+        let mut outer: Vec<Stmt> = Vec::new();
+        for (_, body) in steps {
+            let (own, rest): (Vec<Stmt>, Vec<Stmt>) =
+                std::mem::take(body).into_iter().partition(of_step);
+            *body = own;
+            for stmt in rest {
+                match outer.iter().find(|known| same_place(known, &stmt)) {
+                    Some(known) if *known != stmt => self.report.changed(
+                        "",
+                        "a cache of a later target is that of the first",
+                        "a route has one for all of its targets",
+                    ),
+                    Some(_) => {}
+                    None => outer.push(stmt),
+                }
+            }
+        }
+        outer
+    }
+
     /// A ladder, and what its steps cannot say themselves.
     fn ladder(
         &mut self,
@@ -271,21 +322,14 @@ impl Lower<'_> {
         };
         let ladder = self.policy.name(&like);
         let last = steps.len().saturating_sub(1);
-        let mut outer: Vec<Stmt> = Vec::new();
+        let mut steps = steps;
+        let outer = self.hoisted(&mut steps);
+        let comment = match steps.len() {
+            1 => "A target with settings of its own.",
+            _ => "Asked one after the other, each with its own settings.",
+        };
         let mut rungs = Vec::new();
-        for (index, (to, body)) in steps.into_iter().enumerate() {
-            let (own, rest): (Vec<Stmt>, Vec<Stmt>) = body.into_iter().partition(of_step);
-            for stmt in rest {
-                match outer.iter().find(|known| same_place(known, &stmt)) {
-                    Some(known) if *known != stmt => self.report.changed(
-                        "",
-                        "a cache or a fallback of a later target is that of the first",
-                        "a route has one for all of its steps",
-                    ),
-                    Some(_) => {}
-                    None => outer.push(stmt),
-                }
-            }
+        for (index, (to, own)) in steps.into_iter().enumerate() {
             let escalate = (index < last).then(|| {
                 let error = write::attr("error", None);
                 match on {
@@ -300,8 +344,7 @@ impl Lower<'_> {
             rungs.push(Rung::Step { name: name(&step), to, escalate, body: write::body(own) });
         }
         let item = Item::Ladder { name: name(&ladder), rungs: block(rungs) };
-        self.policy
-            .declare(item, &["Asked one after the other, each with its own settings.".into()]);
+        self.policy.declare(item, &[comment.to_owned()]);
         (named(&ladder), outer)
     }
 
@@ -365,6 +408,7 @@ impl Lower<'_> {
                 break;
             }
             let Some((to, body)) = self.route(&way) else { continue };
+            let route = way.called().unwrap_or(route);
             let auto = std::iter::once("auto").chain(names.iter().map(String::as_str));
             let values: Vec<_> = auto.map(write::text_value).collect();
             let model = write::attr("request.model", None);

@@ -32,7 +32,8 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
         "a client that names a model of the catalogue gets exactly that model; with Portkey the config \
          decides whatever the client names",
     );
-    let mut comments = vec![format!("Converted from a {} configuration.", Kind::Portkey)];
+    let mut comments =
+        vec![format!("Converted from a configuration of {}.", Kind::Portkey.title())];
     comments.extend(title.map(|title| format!("Its name there: {title}.")));
     policy.file(&comments)
 }
@@ -145,9 +146,9 @@ fn conditional(
             Ok(cond) => {
                 work.report.taken(case.path(), format!("a route to `{then}`"));
                 if speaks_of_tags(&query) {
-                    tags_note(work, query.path(), "x-portkey-metadata");
+                    tags_note(work, "x-portkey-metadata");
                 }
-                cases.push((cond, plan));
+                cases.push((cond, Plan::Called(then, Box::new(plan))));
             }
             Err(why) => work.report.drop(&query, "a condition", why),
         }
@@ -166,9 +167,9 @@ pub fn speaks_of_tags(query: &Node<'_>) -> bool {
 }
 
 /// Says how metadata arrives.
-pub fn tags_note(work: &Work<'_>, path: &str, header: &str) {
+pub fn tags_note(work: &Work<'_>, header: &str) {
     work.report.changed(
-        path,
+        "",
         "metadata is read from tags",
         format!("clients send `x-pointsman-tags: name=value, …` instead of `{header}`"),
     );

@@ -3,7 +3,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::catalogue::{essence, exact, nearest};
+use super::catalogue::{essence, exact, nearest, nearest_at};
 use super::providers::{Home, host};
 use super::report::Report;
 use super::write::decimal;
@@ -184,6 +184,8 @@ impl<'c> Registry<'c> {
         let like = deployment.facts.base_model.as_deref().unwrap_or(&deployment.model);
         let like = like.rsplit_once('/').map_or(like, |(_, bare)| bare);
         let near = exact(catalog, instance.kind, &deployment.model)
+            .or_else(|| exact(catalog, instance.kind, like))
+            .or_else(|| own_server(instance.kind).and_then(|at| nearest_at(catalog, at, like)))
             .or_else(|| nearest(catalog, instance.kind, like));
         let row = full_row(deployment, instance.kind, &name, near);
         if !instance.rows.iter().any(|(known, _)| *known == name) {
@@ -296,13 +298,17 @@ impl<'c> Registry<'c> {
 
     /// An id that no other provider has, here or in the catalogue.
     fn free_id(&self, wanted: &str, kind: &str) -> String {
+        let of_others = |id: &str| {
+            id != kind
+                && (table::entry(id).is_some()
+                    || self.catalog.models().iter().any(|m| m.provider.as_str() == id))
+        };
+        let own = of_others(wanted).then(|| format!("own-{wanted}"));
+        let wanted = own.as_deref().unwrap_or(wanted);
         let mut id = wanted.to_owned();
         let mut number = 2;
         loop {
-            let taken = self.instances.iter().any(|it| it.id == id)
-                || (id != kind
-                    && (table::entry(&id).is_some()
-                        || self.catalog.models().iter().any(|m| m.provider.as_str() == id)));
+            let taken = self.instances.iter().any(|it| it.id == id) || of_others(&id);
             if !taken {
                 return id;
             }
@@ -353,7 +359,10 @@ impl<'c> Registry<'c> {
                 return None;
             }
         };
-        let mut text = format!("# Converted from a {kind} configuration by `pointsman convert`.\n");
+        let mut text = format!(
+            "# Converted by `pointsman convert` from a configuration of {}.\n",
+            kind.title()
+        );
         if !variables.is_empty() {
             text += "# These variables must be set:\n";
             for variable in &variables {
@@ -496,6 +505,11 @@ fn add_row(rows: &mut Vec<(String, Mapping)>, name: &str, row: Mapping) -> Strin
     }
 }
 
+/// The provider of the catalogue that stands for servers of one's own, for kinds that are such.
+fn own_server(kind: &str) -> Option<&'static str> {
+    ["ollama", "vllm", "lmstudio", "llamacpp"].contains(&kind).then_some("local")
+}
+
 /// What a source says otherwise than the catalogue.
 fn overrides(facts: &Facts, model: &Model) -> Mapping {
     let mut row = Mapping::new();
@@ -552,7 +566,8 @@ fn full_row(deployment: &Deployment, kind: &str, name: &str, near: Option<&Model
     let max_output = max_output.or(near.map(|near| near.max_output.0)).unwrap_or(32_000);
     row.insert("max_output".into(), max_output.min(context).into());
     // Another provider's price says nothing about this one's.
-    let of_kind = near.filter(|near| near.provider.as_str() == kind);
+    let priced = [Some(kind), own_server(kind)];
+    let of_kind = near.filter(|near| priced.contains(&Some(near.provider.as_str())));
     let known = of_kind.and_then(|near| near.prices.as_ref()).map(|prices| prices.base);
     let free = deployment.model.ends_with(":free");
     let per =
@@ -630,10 +645,22 @@ fn unknown_model(report: &Report, path: &str, id: &str, near: Option<&Model>, ro
     }
 }
 
-/// The models of the catalogue that are this one, whoever serves it.
+/// The models of the catalogue that are this one, one of each provider in the table.
 pub fn everywhere<'c>(catalog: &'c Catalog, name: &str) -> Vec<&'c Model> {
     let wanted = essence(name);
-    catalog.models().iter().filter(|model| essence(model.id.model()) == wanted).collect()
+    let mut found: Vec<&Model> = Vec::new();
+    for model in catalog.models().iter().filter(|model| essence(model.id.model()) == wanted) {
+        let cloud =
+            table::entry(model.provider.as_str()).is_some_and(|it| it.place == Place::Cloud);
+        match found.iter_mut().find(|known| known.provider == model.provider) {
+            // Longer names are dated, or of a region.
+            Some(known) if known.id.as_str().len() > model.id.as_str().len() => *known = model,
+            Some(_) => {}
+            None if cloud => found.push(model),
+            None => {}
+        }
+    }
+    found
 }
 
 /// The keys and settings of AWS and Google as they are called in all sources.

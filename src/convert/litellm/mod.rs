@@ -44,7 +44,7 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
     }
     aliases(&groups, &settings, work);
     default(&groups, &list.wildcards, &settings, &mut policy, work);
-    let title = format!("Converted from a {} configuration.", Kind::LiteLlm);
+    let title = format!("Converted from a configuration of {}.", Kind::LiteLlm.title());
     policy.file(&[title, "Clients keep the model names they use.".to_owned()])
 }
 
@@ -196,7 +196,9 @@ fn closed(
     let is_auto = |name: &str| name == "auto" || name.starts_with("auto/");
     let mut globs: Vec<String> = vec!["auto".into(), "auto/*".into()];
     let named = groups.iter().map(|group| &group.name);
-    let aliased = settings.aliases.iter().map(|(alias, ..)| alias);
+    let answered = |group: &String| groups.iter().any(|ready| ready.name == *group);
+    let aliased = settings.aliases.iter().filter(|(_, group, _)| answered(group));
+    let aliased = aliased.map(|(alias, ..)| alias);
     globs.extend(named.chain(aliased).filter(|name| !is_auto(name)).cloned());
     globs.extend(wildcards.iter().map(|it| it.pattern.clone()));
     let when = write::not(like(attr("request.model", None), &globs));

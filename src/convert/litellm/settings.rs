@@ -59,7 +59,10 @@ impl Settings {
         settings.strategy(first("routing_strategy"), work);
         for node in &both {
             let read = |key: &str| node.get(key).map(|it| fallbacks(&it, work)).unwrap_or_default();
-            settings.fallbacks.any.extend(read("fallbacks"));
+            let (all, any) = read("fallbacks").into_iter().partition(|it| it.from == "*");
+            let all: Vec<From> = all;
+            settings.fallbacks.any.extend::<Vec<From>>(any);
+            settings.fallbacks.default.extend(all.into_iter().flat_map(|it| it.to));
             settings.fallbacks.context.extend(read("context_window_fallbacks"));
             settings.fallbacks.content.extend(read("content_policy_fallbacks"));
             if let Some(list) = node.get("default_fallbacks") {
@@ -151,8 +154,7 @@ impl Settings {
         let after = first("retry_after").and_then(|it| it.number()).filter(|it| *it > 0.0);
         let backoff = after.map(|seconds| seconds * 1000.0);
         for key in ["num_retries", "retry_after"] {
-            // The other section's value does not count; it is read all the same.
-            both.iter().filter_map(|it| it.get(key)).for_each(|it| _ = it.number());
+            overruled(both, key, work);
         }
         if let Some(policy) = first("retry_policy") {
             let classes = [
@@ -182,6 +184,9 @@ impl Settings {
                 }
                 work.report.taken(policy.path(), format!("`retry {most} on {}`", on.join(", ")));
                 self.defaults.push(write::retry(most, &on, backoff));
+                if let Some(node) = first("num_retries") {
+                    work.report.drop(&node, "`num_retries`", "`retry_policy` says more");
+                }
                 return;
             }
         }
@@ -208,16 +213,12 @@ impl Settings {
         for (key, clock) in
             [("timeout", "total"), ("request_timeout", "attempt"), ("stream_timeout", "ttft")]
         {
-            for node in both {
-                let Some(value) = node.get(key) else { continue };
-                let time = value.number().and_then(|seconds| write::duration(seconds * 1000.0));
-                let said = clocks
-                    .iter()
-                    .any(|(known, _): &(crate::policy::syntax::tree::Name, _)| known.node == clock);
-                if let Some(time) = time.filter(|_| !said) {
-                    work.report.taken(value.path(), format!("`timeout {clock}`"));
-                    clocks.push((name(clock), time));
-                }
+            overruled(both, key, work);
+            let Some(value) = both.iter().find_map(|it| it.get(key)) else { continue };
+            let time = value.number().and_then(|seconds| write::duration(seconds * 1000.0));
+            if let Some(time) = time {
+                work.report.taken(value.path(), format!("`timeout {clock}`"));
+                clocks.push((name(clock), time));
             }
         }
         if !clocks.is_empty() {
@@ -347,15 +348,18 @@ fn fallbacks(node: &Node<'_>, work: &Work<'_>) -> Vec<From> {
                 let name = if one.is_map() { one.text_of("model") } else { one.scalar() };
                 to.extend(name);
             }
-            if from == "*" {
-                work.report.left(list.path(), "a fallback for `*`", "use `default_fallbacks`");
-                continue;
-            }
             work.report.taken(list.path(), format!("`fallback` of `{from}`"));
             found.push(From { from, to });
         }
     }
     found
+}
+
+/// A setting of both sections: the router's counts.
+fn overruled(both: &[&Node<'_>], key: &str, work: &Work<'_>) {
+    for node in both.iter().filter_map(|it| it.get(key)).skip(1) {
+        work.report.drop(&node, format!("`{key}`"), "`router_settings` says otherwise, and wins");
+    }
 }
 
 fn period_of(duration: &str) -> Option<&'static str> {
