@@ -529,6 +529,19 @@ fn overrides(facts: &Facts, model: &Model) -> Mapping {
         );
         row.extend(price.map(|price| ("price".into(), Value::Mapping(price))));
     }
+    let context = facts.context.unwrap_or(model.context.0);
+    let max_output = facts.max_output.unwrap_or(model.max_output.0).min(context);
+    if context != model.context.0 {
+        row.insert("context".into(), context.into());
+    }
+    if max_output != model.max_output.0 {
+        row.insert("max_output".into(), max_output.into());
+    }
+    let known = abilities(model);
+    let more = facts.can.iter().any(|word| !known.contains(word));
+    if more || facts.cannot.iter().any(|word| known.contains(word)) {
+        row.insert("can".into(), can(known, facts));
+    }
     row
 }
 
@@ -579,10 +592,20 @@ fn full_row(deployment: &Deployment, kind: &str, name: &str, near: Option<&Model
         facts.cached.or_else(|| known.and_then(|it| it.cached).and_then(per)).filter(|_| !free),
     );
     row.extend(price.map(|price| ("price".into(), Value::Mapping(price))));
-    let mut can: Vec<&str> = near.map_or_else(
-        || vec!["tools", "parallel_tools", "json", "json_schema"],
-        |near| abilities(near),
-    );
+    let mut known =
+        near.map_or_else(|| vec!["tools", "parallel_tools", "json", "json_schema"], abilities);
+    if own_server(kind).is_none() {
+        // Where it runs is not a fact of the model.
+        known.retain(|word| *word != "local");
+    } else if !known.contains(&"local") {
+        known.push("local");
+    }
+    row.insert("can".into(), can(known, facts));
+    row
+}
+
+/// The words of `can`: those that are known, with what the source says of them.
+fn can(mut can: Vec<&'static str>, facts: &Facts) -> Value {
     if facts.can.contains(&"embeddings") {
         can.clear();
     }
@@ -596,11 +619,7 @@ fn full_row(deployment: &Deployment, kind: &str, name: &str, near: Option<&Model
     }
     can.sort_unstable();
     can.dedup();
-    if !can.is_empty() {
-        let can = can.into_iter().map(Value::from).collect();
-        row.insert("can".into(), Value::Sequence(can));
-    }
-    row
+    Value::Sequence(can.into_iter().map(Value::from).collect())
 }
 
 fn abilities(model: &Model) -> Vec<&'static str> {
@@ -615,6 +634,7 @@ fn abilities(model: &Model) -> Vec<&'static str> {
         (can.reasoning, "reasoning"),
         (can.logprobs, "logprobs"),
         (can.open_weights, "open_weights"),
+        (can.local, "local"),
         (can.embeddings, "embeddings"),
     ]
     .into_iter()

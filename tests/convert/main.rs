@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod anything;
+mod command;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};

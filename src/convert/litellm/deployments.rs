@@ -22,6 +22,8 @@ pub struct Member {
     /// The model as LiteLLM names it.
     pub source: String,
     pub weight: Option<f64>,
+    /// Its keys that may be a share: `weight`, `rpm`, `tpm`.
+    pub shares: Vec<&'static str>,
     pub order: f64,
     pub tags: Vec<String>,
     settings: Vec<Stmt>,
@@ -224,26 +226,20 @@ fn member(node: &Node<'_>, params: &Node<'_>, source: &str, work: &mut Work<'_>)
     deployment.facts = facts(params, info, mode.as_deref());
     let id = work.registry.model(&deployment, &work.report, node.path());
     let settings = settings(params, work);
-    described(node, params, info, work);
+    described(params, info, work);
     let number = |key: &str| params.get(key).and_then(|it| it.number()).filter(|it| *it > 0.0);
-    let (weight, rpm, tpm) = (number("weight"), number("rpm"), number("tpm"));
-    for (key, value) in [("rpm", rpm), ("tpm", tpm)] {
-        if value.is_some() {
-            work.report.changed(
-                &format!("{}.{key}", params.path()),
-                "a deployment's rate is its share of the group, and no limit",
-                "limits are per key, team or user here: `limit NAME 100/min per key.id else …`; a \
-                 provider's own limit makes Pointsman turn to the next model",
-            );
-        }
-    }
+    let shares: Vec<(&'static str, f64)> = ["weight", "rpm", "tpm"]
+        .into_iter()
+        .filter_map(|key| number(key).map(|value| (key, value)))
+        .collect();
     let tags = params.get("tags").map(|it| it.items()).unwrap_or_default();
     let order = params.get("order").and_then(|it| it.number());
     Some(Member {
         path: node.path().to_owned(),
         id,
         source: source.to_owned(),
-        weight: weight.or(rpm).or(tpm),
+        weight: shares.first().map(|(_, value)| *value),
+        shares: shares.into_iter().map(|(key, _)| key).collect(),
         order: order.unwrap_or(f64::from(u16::MAX)),
         tags: tags.iter().filter_map(Node::text).collect(),
         settings,
@@ -276,11 +272,12 @@ fn facts(params: &Node<'_>, info: Option<&Node<'_>>, mode: Option<&str>) -> Fact
         info.and_then(|info| info.get(key)).and_then(|it| it.count()).filter(|count| *count > 0)
     };
     let (input, output) = (count("max_input_tokens"), count("max_output_tokens"));
-    // LiteLLM's `max_tokens` of a model is its longest answer where that is not said.
+    // `max_tokens` is the longest answer, and of what embeds the longest text.
     let most = count("max_tokens");
+    let embeds = mode == Some("embedding");
     let mut facts = Facts {
         base_model: info.and_then(|it| it.text_of("base_model")),
-        context: input.or(most),
+        context: input.or(most.filter(|_| embeds)),
         max_output: output.or(most),
         input: per_million("input_cost_per_token"),
         output: per_million("output_cost_per_token"),
@@ -353,7 +350,7 @@ fn settings(params: &Node<'_>, work: &Work<'_>) -> Vec<Stmt> {
 }
 
 /// What a deployment has and the result has not.
-fn described(node: &Node<'_>, params: &Node<'_>, info: Option<&Node<'_>>, work: &Work<'_>) {
+fn described(params: &Node<'_>, info: Option<&Node<'_>>, work: &Work<'_>) {
     for (key, why) in [
         ("organization", "set the header `openai-organization` in `providers.NAME.headers`"),
         ("extra_headers", "set `providers.NAME.headers` in pointsman.yaml"),
@@ -420,7 +417,6 @@ fn described(node: &Node<'_>, params: &Node<'_>, info: Option<&Node<'_>>, work: 
         };
         work.report.drop(&value, format!("`{key}`"), why);
     }
-    let _ = node;
 }
 
 const SUPPORTED: &[&str] = &[

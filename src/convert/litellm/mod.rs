@@ -102,6 +102,7 @@ fn declare(
     let shown = comments(&members);
     let (target, plain) =
         pool(&group.name, &members, settings, policy, &shown, Some((work, &path)));
+    shares(group, target != plain, settings, work);
     let mut body = group.body(work);
     if target != plain {
         // A share's model failed: the others of the group are asked.
@@ -111,6 +112,40 @@ fn declare(
         .taken(&path, format!("clients' `{}` goes to {}", group.name, shown_target(&target)));
     Some(Ready { name: group.name.clone(), path, target, plain, body, tagged })
 }
+
+/// What became of weights, rates and tags.
+fn shares(group: &Group, split: bool, settings: &Settings, work: &Work<'_>) {
+    for member in &group.members {
+        let at = |key: &str| format!("{}.litellm_params.{key}", member.path);
+        for (index, key) in member.shares.iter().enumerate() {
+            let rate = *key != "weight";
+            match (split && index == 0, rate) {
+                (true, false) => work.report.taken(&at(key), "its share of the group"),
+                (true, true) => work.report.changed(
+                    &at(key),
+                    "a deployment's rate is its share of the group, and no limit",
+                    PROVIDER_LIMITS,
+                ),
+                (false, true) => {
+                    work.report.left(&at(key), "a deployment's rate", PROVIDER_LIMITS);
+                }
+                (false, false) => work.report.left(
+                    &at(key),
+                    "a weight",
+                    "the group has one target, equal weights, an order, or a strategy without weights",
+                ),
+            }
+        }
+        if !member.tags.is_empty() && !settings.tag_filtering {
+            let why = "`enable_tag_filtering` is not on, so LiteLLM does not go by them either";
+            work.report.left(&at("tags"), "tags", why);
+        }
+    }
+}
+
+/// Why a deployment's rate is no limit here.
+const PROVIDER_LIMITS: &str = "limits are per key, team or user here: `limit NAME 100/min per key.id \
+                               else …`; a provider's own limit makes Pointsman turn to the next model";
 
 fn shown_target(target: &Target) -> String {
     let (crate::policy::syntax::tree::TargetKind::Model(text)

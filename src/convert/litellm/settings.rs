@@ -298,8 +298,16 @@ impl Settings {
     fn budgets(&mut self, root: &Node<'_>, work: &Work<'_>) {
         for section in ["litellm_settings", "general_settings", "router_settings"] {
             let Some(node) = root.get(section) else { continue };
-            let period = node.get("budget_duration").and_then(|it| it.text());
+            let duration = node.get("budget_duration");
+            let period = duration.as_ref().and_then(|it| it.text());
             let period = period.as_deref().and_then(period_of);
+            if let Some(duration) = duration.filter(|_| node.get("max_end_user_budget").is_none()) {
+                work.report.drop(
+                    &duration,
+                    "`budget_duration`",
+                    "no budget was taken over with it",
+                );
+            }
             if let Some(limit) = node.get("max_end_user_budget") {
                 let item = limit
                     .number()
@@ -501,7 +509,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("user_header_mappings", "clients say the user with `x-pointsman-user`"),
     ("extra_spend_tag_headers", "use `tag name = value` in a route"),
-    ("budget_duration", "see the budgets"),
     ("ui_access_mode", "Pointsman has no such page"),
     ("allowed_routes", ACCOUNTS),
     ("allowed_ips", "use a `deny` rule on `client.ip`, or the network"),
