@@ -288,12 +288,12 @@ impl Wishes {
             work.report
                 .taken(&format!("{}.require_parameters", node.path()), "`set on_lossy = next`");
         }
-        if let Some(policy) = node.get("data_collection") {
-            if policy.text().as_deref() == Some("deny") {
-                wishes.no_training = true;
-                wishes.conds.push(write::not(write::atom(attr("trains_on_data", None), None)));
-                work.report.taken(policy.path(), "`only models where not trains_on_data`");
-            }
+        let collection = node.get("data_collection");
+        if collection.and_then(|it| it.text()).as_deref() == Some("deny") {
+            wishes.no_training = true;
+            wishes.conds.push(write::not(write::atom(attr("trains_on_data", None), None)));
+            let path = format!("{}.data_collection", node.path());
+            work.report.taken(&path, "`only models where not trains_on_data`");
         }
         if node.is_on("zdr") {
             let zero = write::word_value("zero");

@@ -12,6 +12,8 @@ use crate::policy::syntax::tree::{
 const MOST_ROUTES: usize = 64;
 
 /// Who answers a request.
+// A plan is built once and has few parts: their size does not matter.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Plan {
     /// One target.
@@ -51,6 +53,7 @@ pub enum Plan {
 }
 
 /// A leaf's target.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Goal {
     /// A model by its id.

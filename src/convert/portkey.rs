@@ -20,7 +20,7 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
     let config = root.get("config").filter(|config| config.is_map());
     let root = config.as_ref().unwrap_or(root);
     let title = root.text_of("name");
-    let plan = target(root, work, 0);
+    let plan = target(root, work);
     let mut lower = Lower { policy: &mut policy, report: &work.report };
     match plan {
         Some(plan) => lower.rules(&plan, &[], title.as_deref().unwrap_or("portkey")),
@@ -39,7 +39,7 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
 }
 
 /// A config or one of its targets.
-fn target(node: &Node<'_>, work: &mut Work<'_>, depth: usize) -> Option<Plan> {
+fn target(node: &Node<'_>, work: &mut Work<'_>) -> Option<Plan> {
     let settings = settings(node, work);
     let nested = node.get("targets").map(|targets| targets.items()).unwrap_or_default();
     let strategy = node.get("strategy");
@@ -50,9 +50,15 @@ fn target(node: &Node<'_>, work: &mut Work<'_>, depth: usize) -> Option<Plan> {
         return Some(leaf.with(settings));
     }
     let mut plans: Vec<(Node<'_>, Option<String>, Plan)> = Vec::new();
+    // With one target only, the others need no providers and models.
+    let single = !matches!(mode.as_deref(), Some("loadbalance" | "fallback" | "conditional"));
     for inner in nested {
+        if single && !plans.is_empty() {
+            work.report.drop(&inner, "a target", "with this strategy only the first is asked");
+            continue;
+        }
         let name = inner.text_of("name");
-        if let Some(plan) = target(&inner, work, depth + 1) {
+        if let Some(plan) = target(&inner, work) {
             plans.push((inner, name, plan));
         }
     }
@@ -107,16 +113,7 @@ fn target(node: &Node<'_>, work: &mut Work<'_>, depth: usize) -> Option<Plan> {
                     "Pointsman has none like it; the first target answers",
                 );
             }
-            let mut plans = plans.into_iter();
-            let first = plans.next().map(|(.., plan)| plan)?;
-            for (node, ..) in plans {
-                work.report.drop(
-                    &node,
-                    "a target",
-                    "with the strategy `single` only the first is asked",
-                );
-            }
-            first
+            plans.pop().map(|(.., plan)| plan)?
         }
     };
     Some(plan.with(settings))

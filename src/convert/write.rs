@@ -56,7 +56,7 @@ pub fn duration(milliseconds: f64) -> Option<Spanned<Literal>> {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
     let text = units
         .iter()
-        .find(|(unit, _)| ms % unit == 0)
+        .find(|(unit, _)| ms.is_multiple_of(*unit))
         .map_or_else(|| format!("{ms}ms"), |(unit, word)| format!("{}{word}", ms / unit));
     literal(&text)
 }

@@ -3,6 +3,7 @@
 //! `deployments` reads the model list, `settings` the rest; here they become targets and routes.
 
 mod deployments;
+mod elsewhere;
 mod settings;
 
 use super::plan::{header_word, merged};
