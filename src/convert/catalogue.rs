@@ -25,8 +25,11 @@ pub fn nearest<'c>(catalog: &'c Catalog, provider: &str, name: &str) -> Option<&
 /// The model that is most likely the same at this provider.
 pub fn nearest_at<'c>(catalog: &'c Catalog, provider: &str, name: &str) -> Option<&'c Model> {
     let wanted = essence(name);
-    let mut of_provider = catalog.models().iter().filter(|m| m.provider.as_str() == provider);
-    of_provider.find(|model| !wanted.is_empty() && essence(model.id.model()) == wanted)
+    let of_provider = catalog.models().iter().filter(|m| m.provider.as_str() == provider);
+    // Longer names are dated, or of a region.
+    of_provider
+        .filter(|model| !wanted.is_empty() && essence(model.id.model()) == wanted)
+        .min_by_key(|model| model.id.as_str().len())
 }
 
 /// A name without the region, the vendor, the date and the variant: what is left tells which model it
