@@ -1,5 +1,7 @@
 //! Finding a model of the catalogue behind a name as other gateways write it.
 
+use std::cmp::Reverse;
+
 use crate::catalog::{Catalog, Model};
 
 /// The model with this name at this provider: by its name there, or by what the provider calls it.
@@ -18,7 +20,8 @@ pub fn nearest<'c>(catalog: &'c Catalog, provider: &str, name: &str) -> Option<&
         return None;
     }
     let same = |model: &&Model| essence(model.id.model()) == wanted;
-    let elsewhere = || catalog.models().iter().filter(same).max_by_key(|model| model.context);
+    let elsewhere =
+        || catalog.models().iter().filter(same).min_by_key(|model| Reverse(model.context));
     nearest_at(catalog, provider, name).or_else(elsewhere)
 }
 
