@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 the thing looked at has faults; 2 the command could not be carried out.
 
 mod check;
+mod convert;
 mod demo;
 mod diff;
 mod explain;
@@ -60,6 +61,8 @@ enum Command {
     Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
+    /// Make a policy of another gateway's configuration.
+    Convert(convert::Args),
 }
 
 /// Runs the command line.
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Convert(args) => convert::run(&args),
     };
     ExitCode::from(code)
 }
