@@ -20,7 +20,7 @@ use crate::catalog::Lookup;
 use crate::catalog::ModelIdx;
 use crate::dialect::Request;
 use crate::dispatch::Log;
-use crate::facts::{Inputs, RequestFacts};
+use crate::facts::{Inputs, RequestFacts, session};
 use crate::ids::{PolicyName, RequestId};
 use crate::policy::diagnostic::did_you_mean;
 use crate::policy::eval::{Situation, WithLive, decide, decide_listening};
@@ -143,8 +143,7 @@ pub async fn decide_request(
     let program = program_for(&world, id, &request.shape().model)?;
     let now = jiff::Timestamp::now();
     let (counted, rates) = gateway.traffic.count(&caller.key, now.as_second());
-    let session = headers.get("x-pointsman-session").and_then(|value| value.to_str().ok());
-    let session_model = session
+    let session_model = session(&headers, &request)
         .and_then(|session| gateway.sessions.get(&(caller.tenant.to_string(), session.to_owned())));
     let facts = Arc::new(RequestFacts::new(Inputs {
         id,
@@ -218,6 +217,10 @@ fn decide_with(
         enabled: &world.enabled,
         allowed: &|model| caller.allows(&model.id),
         named: named(world, &request.shape().model),
+        remembered: &|key| {
+            let model = gateway.affinities.find(&caller.tenant, key)?;
+            world.catalog.get(&model)
+        },
         // The low bits of the id are random.
         seed: id.as_u128() as u64,
         turn: gateway.turn.fetch_add(1, Ordering::Relaxed),
@@ -249,6 +252,7 @@ fn decide_with(
         decision,
         removed,
         log: Arc::new(Log::default()),
+        shadows: Arc::new(Log::default()),
         took,
     }
 }

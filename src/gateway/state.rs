@@ -9,7 +9,7 @@ use super::decisions::Decisions;
 use super::traffic::Traffic;
 use super::world::World;
 use crate::cache::ResponseCache;
-use crate::dispatch::Thoughts;
+use crate::dispatch::{Affinities, Shadows, Thoughts};
 use crate::ids::ModelId;
 
 /// How many sessions' last models are remembered.
@@ -30,6 +30,10 @@ pub struct Gateway {
     pub sessions: moka::sync::Cache<(String, String), ModelId>,
     /// What models thought before they called tools.
     pub thoughts: Thoughts,
+    /// Who answered whom, for `sticky`.
+    pub affinities: Affinities,
+    /// The copies whose answers nobody sees.
+    pub shadows: Shadows,
     /// Counts requests, for `pick round-robin`.
     pub turn: AtomicU64,
     /// The longest body a client may send, in bytes.
@@ -50,6 +54,8 @@ impl Gateway {
             traffic: Traffic::default(),
             sessions,
             thoughts: Thoughts::default(),
+            affinities: Affinities::default(),
+            shadows: Shadows::default(),
             turn: AtomicU64::new(0),
             body_limit,
             ready: std::sync::atomic::AtomicBool::new(true),

@@ -53,6 +53,7 @@ struct Request {
     values: HashMap<String, OwnedValue>,
     now: Timestamp,
     named: Option<String>,
+    remembered: Option<ModelIdx>,
     live: Live,
     off: Vec<ModelIdx>,
     forbidden: Vec<ModelIdx>,
@@ -66,6 +67,7 @@ fn ask() -> Request {
         values: HashMap::new(),
         now: Timestamp::UNIX_EPOCH,
         named: None,
+        remembered: None,
         live: Live::fresh(CATALOG.models().len()),
         off: Vec::new(),
         forbidden: Vec::new(),
@@ -120,6 +122,7 @@ impl Request {
             enabled: &ModelSet::of(&CATALOG, |model| !self.off.contains(&model)),
             allowed: &forbidden,
             named,
+            remembered: &|_| self.remembered,
             seed: self.seed,
             turn: self.turn,
         })
