@@ -328,6 +328,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn copies_are_a_tenth_of_the_attempts_and_bring_in_none() {
+        let health = Arc::new(Health::new(1));
+        let mut copied = 0;
+        for _ in 0..1_000 {
+            drop(health.begin(ModelIdx(0)));
+            if health.may_hedge(ModelIdx(0)) {
+                drop(health.begin_copy(ModelIdx(0)));
+                copied += 1;
+            }
+        }
+        assert!((100..=105).contains(&copied), "{copied}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_is_overtaken_is_known_to_be_slow() {
+        let health = Arc::new(Health::new(1));
+        for _ in 0..ENOUGH {
+            health.begin(ModelIdx(0)).overtaken(Duration::from_secs(3), true);
+            health.begin(ModelIdx(0)).overtaken(Duration::from_secs(9), false);
+        }
+        let live = *health.refresh().model(ModelIdx(0));
+        assert_eq!(live.ttft.p95, Some(Duration::from_secs(3)));
+        assert_eq!(live.latency.p95, Some(Duration::from_secs(9)));
+        assert!(live.available);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_under_way_is_counted_until_it_ends() {
         let health = Arc::new(Health::new(1));
         let one = health.begin(ModelIdx(0));

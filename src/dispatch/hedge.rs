@@ -238,3 +238,29 @@ impl<'a> Copies<'a> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::live::Percentiles;
+
+    const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn patience_is_a_time_or_what_was_usual_lately() {
+        let live = ModelLive {
+            ttft: Percentiles { p50: Some(ms(20)), p95: Some(ms(400)) },
+            latency: Percentiles { p50: Some(ms(900)), p95: None },
+            ..ModelLive::FRESH
+        };
+        let stream = |after| patience(after, &live, true);
+        let whole = |after| patience(after, &live, false);
+        assert_eq!(stream(HedgeAfter::Time(ms(1))), Some(ms(1)), "what is said holds");
+        assert_eq!(stream(HedgeAfter::P50), Some(LEAST_PATIENCE));
+        assert_eq!(stream(HedgeAfter::P95), Some(ms(400)));
+        assert_eq!(whole(HedgeAfter::P50), Some(ms(900)), "a whole answer takes its whole time");
+        assert_eq!(whole(HedgeAfter::P95), None, "nothing is known");
+    }
+}

@@ -45,23 +45,30 @@ impl Shadows {
     pub fn send(&self, job: Job) {
         let job = Arc::new(job);
         for shadow in &job.plan.shadows {
-            let model = shadow.model;
-            let Ok(room) = self.room.clone().try_acquire_owned() else {
-                self.skipped.fetch_add(1, Ordering::Relaxed);
+            let (work, model) = (job.clone(), shadow.model);
+            if !self.start(async move { ask(&work, model).await }) {
                 job.log.skipped(model, &"shadow".into(), "too many shadows are under way");
-                continue;
-            };
-            let (job, mut over) = (job.clone(), self.over.subscribe());
-            tokio::spawn(async move {
-                tokio::select! {
-                    biased;
-                    // An error means that the gateway itself is gone.
-                    _ = over.wait_for(|over| *over) => {}
-                    () = ask(&job, model) => {}
-                }
-                drop(room);
-            });
+            }
         }
+    }
+
+    /// Does this beside everything else; not if there is too much of it already.
+    fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
+        let Ok(room) = self.room.clone().try_acquire_owned() else {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            return false;
+        };
+        let mut over = self.over.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                // An error means that the gateway itself is gone.
+                _ = over.wait_for(|over| *over) => {}
+                () = work => {}
+            }
+            drop(room);
+        });
+        true
     }
 
     /// Ends those that are under way, and lets no other begin.
@@ -113,4 +120,43 @@ async fn ask(job: &Job, model: ModelIdx) {
         ms = record.elapsed().as_millis() as u64,
         "shadow"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn there_is_room_for_so_many_and_the_rest_is_counted() {
+        let shadows = Shadows::default();
+        let started = (0..MOST_AT_ONCE + 3).filter(|_| shadows.start(std::future::pending()));
+        assert_eq!(started.count(), MOST_AT_ONCE);
+        assert_eq!(shadows.skipped(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_gateway_is_theirs() {
+        let shadows = Shadows::default();
+        let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+        assert!(shadows.start(async move {
+            let _held = held;
+            std::future::pending().await
+        }));
+        tokio::task::yield_now().await;
+        shadows.end();
+        assert!(dropped.await.is_err(), "what it held is let go");
+        assert!(!shadows.start(async {}), "and no other begins");
+    }
+
+    #[tokio::test]
+    async fn room_comes_back_when_one_is_done() {
+        let shadows = Shadows::default();
+        for _ in 0..3 * MOST_AT_ONCE {
+            assert!(shadows.start(async {}));
+            while shadows.room.available_permits() < MOST_AT_ONCE {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(shadows.skipped(), 0);
+    }
 }

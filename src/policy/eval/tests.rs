@@ -1,5 +1,6 @@
 //! What a decision is, case by case, over a small catalogue.
 
+mod beside;
 mod random;
 
 use std::collections::{BTreeSet, HashMap};
