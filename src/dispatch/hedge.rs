@@ -81,7 +81,8 @@ pub(super) async fn begin<'a>(
     purse: &mut Purse,
 ) -> Result<(Sent<'a>, Begun), UpstreamError> {
     if let Some(hedging) = first.attempt.step.hedge.as_deref() {
-        return race(first, hedging, purse).await;
+        // In a box of its own: whoever has no `hedge` need not carry it along.
+        return Box::pin(race(first, hedging, purse)).await;
     }
     match first.attempt.begin(&mut first.record).await {
         Ok(begun) => Ok((first, begun)),

@@ -105,18 +105,24 @@ async fn ask(job: &Job, model: ModelIdx) {
     let prepared = Attempt::prepare(job, &step, model, provider, false, deadline);
     let Ok(attempt) = prepared else { return };
     let mut record = job.log.begin(model, &step.name, 0);
-    match attempt.begin(&mut record).await {
+    let mut cost = None;
+    let failed = match attempt.begin(&mut record).await {
         Ok(begun) => {
             let answer = spending::with_usage(begun.whole().unwrap_or_default(), &job.facts);
-            let cost = spending::cost_of(described, &answer.usage, job.request.shape().images);
+            cost = spending::cost_of(described, &answer.usage, job.request.shape().images);
             record.discarded(&answer, cost);
+            None
         }
-        Err(error) => record.fail(&error),
-    }
+        Err(error) => {
+            record.fail(&error);
+            Some(error.class.name())
+        }
+    };
     tracing::info!(
         request = job.facts.id(),
         model = %described.id,
-        cost = %job.log.cost(),
+        error = failed,
+        cost = cost.map(tracing::field::display),
         ms = record.elapsed().as_millis() as u64,
         "shadow"
     );
