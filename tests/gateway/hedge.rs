@@ -299,3 +299,21 @@ async fn dialects_are_hedged_alike() {
     assert_eq!((reply.status, reply.own("reason")), (200, "hedged"), "{}", reply.text());
     assert_eq!(reply.json()["type"], "message");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_counts_the_copies() {
+    let mut most = Vec::new();
+    for rule in ["retry 0", "hedge after p95 to sim/fast"] {
+        let door = hedged(rule, "small", "medium").open().await;
+        let asked = body("auto", COUNT, json!({"max_tokens": 200}));
+        let sent = door
+            .client
+            .post(format!("{}/v1/quote", door.url))
+            .header("content-type", "application/json")
+            .body(asked.to_string());
+        let quote = crate::support::read(sent.send().await.unwrap()).await.json();
+        most.push(nanos(quote["quote"]["cost"]["maximum"].as_str().unwrap()));
+    }
+    // Both models cost the same.
+    assert_eq!(most[1], 2 * most[0]);
+}
