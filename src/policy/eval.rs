@@ -2,16 +2,17 @@
 
 mod beside;
 mod candidates;
+mod mix;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 pub use candidates::output_limit;
 use candidates::{Needs, Ordered};
+use mix::{Mix, text_of};
 
-use super::cond::{Cond, Operand};
+use super::cond::Cond;
 use super::models::duration;
 use super::plan::{
     AffinityKey, ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal,
@@ -473,41 +474,6 @@ impl Listener for CapWatch<'_> {
     fn removed(&mut self, step: &Arc<str>, model: ModelIdx, by: RemovedBy) {
         self.removed_by_cap |= matches!(by, RemovedBy::Cap(_) | RemovedBy::Unpriced);
         self.listener.removed(step, model, by);
-    }
-}
-
-/// A hash of texts, each with its length, so that no two lists of them are one.
-#[derive(Default)]
-struct Mix(blake3::Hasher);
-
-impl Mix {
-    fn add(&mut self, text: &str) {
-        self.0.update(&(text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
-    }
-
-    /// Which of 10 000 equal shares it falls into.
-    fn bucket(&self) -> u32 {
-        let mut word = [0u8; 8];
-        word.copy_from_slice(&self.0.finalize().as_bytes()[..8]);
-        (u64::from_le_bytes(word) % 10_000) as u32
-    }
-
-    fn key(&self) -> AffinityKey {
-        let mut key = [0u8; 16];
-        key.copy_from_slice(&self.0.finalize().as_bytes()[..16]);
-        AffinityKey(key)
-    }
-}
-
-fn text_of<'a>(operand: &'a Operand, facts: &'a dyn Facts) -> Option<Cow<'a, str>> {
-    match operand.value(facts) {
-        Value::Absent => None,
-        Value::Str(text) => Some(Cow::Borrowed(text)),
-        Value::Bool(bool) => Some(Cow::Borrowed(if bool { "true" } else { "false" })),
-        Value::Int(int) => Some(Cow::Owned(int.to_string())),
-        Value::Float(float) => Some(Cow::Owned(float.to_string())),
-        Value::Set(set) => Some(Cow::Owned(set.iter().map(|s| &**s).collect::<Vec<_>>().join(","))),
     }
 }
 
