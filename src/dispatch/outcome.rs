@@ -43,6 +43,23 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// Its word in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Running => "running",
+            Verdict::Accepted => "accepted",
+            Verdict::Rejected => "rejected",
+            Verdict::Failed => "failed",
+            Verdict::Broken => "broken",
+            Verdict::Canceled => "canceled",
+            Verdict::HedgedAway => "hedged_away",
+            Verdict::Discarded => "discarded",
+            Verdict::Skipped => "skipped",
+        }
+    }
+}
+
 /// How far an attempt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
