@@ -116,6 +116,13 @@ pub struct ShadowCopy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AffinityKey(pub [u8; 16]);
 
+/// 32 hexadecimal digits, as records have them.
+impl std::fmt::Display for AffinityKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
 /// What `sticky` made of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affinity {
