@@ -57,6 +57,7 @@ impl<'p> Trial<'p> {
             enabled: &self.enabled,
             allowed: &|_| true,
             named,
+            remembered: &|_| None,
             seed: 0,
             turn: 0,
         };
