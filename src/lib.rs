@@ -10,7 +10,8 @@
 //! - [`replay`] (what another policy would have decided, from a decision log)
 //! - the shell: [`provider`] (who can be asked, and the HTTP client), [`cache`], [`dispatch`] (carrying
 //!   out a plan), [`sim`] (the built-in provider), [`config`], [`convert`] (other gateways'
-//!   configurations), [`telemetry`], [`gateway`] (what clients talk to), [`cli`]
+//!   configurations), [`telemetry`], [`gateway`] (what clients talk to), [`lsp`] (what editors talk
+//!   to), [`cli`]
 
 pub mod cache;
 pub mod caller;
@@ -24,6 +25,7 @@ pub mod error_class;
 pub mod facts;
 pub mod gateway;
 pub mod ids;
+pub mod lsp;
 pub mod policy;
 pub mod provider;
 pub mod replay;

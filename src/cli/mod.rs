@@ -9,6 +9,7 @@ mod diff;
 mod explain;
 mod fmt;
 mod formats;
+mod lsp;
 mod models;
 mod output;
 mod policy;
@@ -62,6 +63,8 @@ enum Command {
     Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
+    /// Serve an editor: findings, completion, hover, renaming and more in VS Code, Neovim, Helix …
+    Lsp(lsp::Args),
     /// Make a policy of another gateway's configuration.
     Convert(convert::Args),
 }
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Lsp(args) => lsp::run(&args),
         Command::Convert(args) => convert::run(&args),
     };
     ExitCode::from(code)

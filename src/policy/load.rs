@@ -14,6 +14,7 @@ use super::syntax::{Parsed, parse_file};
 const MOST_FILES: usize = 64;
 
 /// All files of a policy, read.
+#[derive(Debug)]
 pub struct Loaded {
     /// Their texts.
     pub sources: Sources,
@@ -24,6 +25,7 @@ pub struct Loaded {
 }
 
 /// One file.
+#[derive(Debug)]
 pub struct Unit {
     /// What stands in it, at places in [`Loaded::sources`].
     pub tree: File,

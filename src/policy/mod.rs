@@ -9,7 +9,7 @@ pub mod cond;
 pub mod diagnostic;
 pub mod diff;
 pub mod eval;
-mod load;
+pub mod load;
 pub mod models;
 pub mod nearby;
 pub mod plain;

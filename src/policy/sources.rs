@@ -76,6 +76,11 @@ impl Sources {
         self.files.get(index).map_or("", |file| &self.text[file.start as usize..file.end as usize])
     }
 
+    /// The number that a file's places are shifted by, by its position in [`Sources::files`].
+    pub fn base(&self, index: usize) -> u32 {
+        self.files.get(index).map_or(0, |file| file.start)
+    }
+
     /// The file that a place is in; the first where it is in none.
     pub fn locate(&self, span: Span) -> Place<'_> {
         static NOWHERE: std::sync::LazyLock<Arc<str>> = std::sync::LazyLock::new(|| "".into());

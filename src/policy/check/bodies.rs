@@ -38,9 +38,11 @@ const MOST_RETRIES: u64 = 10;
 const MOST_HEDGES: u64 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-const CACHE_KEY_PARTS: [&str; 8] =
+/// What an answer in the cache may be kept by.
+pub const CACHE_KEY_PARTS: [&str; 8] =
     ["model", "messages", "tools", "parameters", "user.id", "key.id", "key.team", "session.id"];
-const CLOCKS: [&str; 6] = ["total", "attempt", "connect", "headers", "ttft", "idle"];
+/// The clocks of an attempt.
+pub const CLOCKS: [&str; 6] = ["total", "attempt", "connect", "headers", "ttft", "idle"];
 
 impl<'a> Checker<'a> {
     pub(super) fn settings(&mut self, body: &Block<Stmt>, place: Place) -> Settings {

@@ -31,6 +31,8 @@ use crate::catalog::Catalog;
 use crate::ids::{Generation, PolicyName};
 use crate::script::Script;
 
+pub use bodies::{CACHE_KEY_PARTS, CLOCKS};
+pub use money::METRICS;
 pub use values::quantity;
 
 /// What a policy is checked against.

@@ -17,7 +17,8 @@ use crate::policy::syntax::tree::{
 };
 use crate::units::BasisPoints;
 
-const METRICS: [&str; 14] = [
+/// What experiments measure of each arm.
+pub const METRICS: [&str; 14] = [
     "cost",
     "error_rate",
     "refusal_rate",

@@ -9,7 +9,7 @@ mod lower;
 mod mistakes;
 mod recover;
 mod render;
-mod scan;
+pub mod scan;
 pub mod spans;
 #[cfg(test)]
 mod tests;
