@@ -1,0 +1,78 @@
+//! The YAML spelling of a policy.
+//!
+//! [`parse`] reads it into the same tree as the language's own spelling, [`format`] prints any tree
+//! as YAML. Nothing is lost on the way: order, spelling of constants, comments, blank lines. What is
+//! declared with a name is a map, what is tried in order is a list; a condition, a constant, a
+//! target is a text in the language. Where a key would have to come twice, a list of maps stands
+//! instead of one map, so that every order can be kept.
+
+mod bodies;
+mod document;
+mod fixes;
+mod items;
+mod out;
+mod read;
+mod scalars;
+mod shapes;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use write::format;
+
+use super::spans::Spans as _;
+use super::tree::Span;
+use super::{Parsed, scan};
+use crate::policy::diagnostic::Diagnostic;
+
+/// Whether a file's name says that it is YAML.
+pub fn is_yaml(file: &str) -> bool {
+    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
+}
+
+/// Reads a policy that is written in YAML. Total, like [`super::parse`], with the same bounds.
+pub fn parse(text: &str) -> Parsed {
+    let unmarked = text.strip_prefix('\u{feff}').map(|rest| format!("   {rest}"));
+    let text = unmarked.as_deref().unwrap_or(text);
+    let mut parsed = match scan::too_large(text) {
+        Some(diagnostic) => Parsed::refused(diagnostic),
+        None => match document::read(text) {
+            Ok(document) => read(text, document),
+            Err(fault) => Parsed::refused(*fault),
+        },
+    };
+    fixes::fit(text, &mut parsed.diagnostics);
+    parsed.settle();
+    parsed
+}
+
+fn read(text: &str, document: document::Document) -> Parsed {
+    let mut reader = read::Reader::new(text, document.comments);
+    reader.diagnostics = document.faults;
+    if let Some(root) = &document.root {
+        reader.file(root);
+    }
+    reader.rest();
+    let read::Reader { out, mut diagnostics, mut broken, .. } = reader;
+    let mut parsed = super::read(&out.text);
+    parsed.file.spans(&mut |place| *place = out.origin(*place));
+    for mut found in parsed.diagnostics {
+        places(&mut found, |place| out.origin(place));
+        diagnostics.push(found);
+    }
+    broken.extend(parsed.broken);
+    Parsed { file: parsed.file, diagnostics, broken }
+}
+
+/// Moves all places of a finding.
+fn places(found: &mut Diagnostic, to: impl Fn(Span) -> Span) {
+    let labels = std::iter::once(&mut found.primary).chain(&mut found.secondary);
+    labels.for_each(|label| label.span = to(label.span));
+    found.fixes.iter_mut().flat_map(|fix| &mut fix.edits).for_each(|edit| edit.span = to(edit.span));
+}
+
+/// Makes the fixes of findings about a YAML file fit to be applied to it.
+pub fn fit_fixes(text: &str, diagnostics: &mut [Diagnostic]) {
+    fixes::fit(text, diagnostics);
+}
