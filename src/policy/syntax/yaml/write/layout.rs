@@ -91,9 +91,17 @@ fn item(entry: &Entry<'_>, indent: usize, out: &mut String) {
             before(inner, indent + INDENT, out);
             pad(indent + INDENT, out);
         }
-        // A comment behind the element stands behind its first line.
-        let after = inner.after.or(entry.after.filter(|_| index == 0));
-        pair(inner, after, indent + INDENT, out);
+        // A comment behind the element stands behind its first line, which then is one line.
+        match (index, entry.after, &inner.value) {
+            (0, Some(comment), Value::Code(doc)) => {
+                let key = quote::code(&inner.key, false);
+                let code = quote::code(&flat(doc), false);
+                out.push_str(&format!("{key}: {code}"));
+                end(Some(comment), out);
+            }
+            (0, Some(comment), _) => pair(inner, Some(comment), indent + INDENT, out),
+            _ => pair(inner, inner.after, indent + INDENT, out),
+        }
     }
     comments(group.tail, indent + INDENT, out);
 }
