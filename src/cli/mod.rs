@@ -8,8 +8,10 @@ mod explain;
 mod fmt;
 mod models;
 mod output;
+mod policy;
 mod schema;
 mod serve;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,10 @@ enum Command {
     Models(models::Args),
     /// List the attributes that policies can look at.
     Schema(schema::Args),
+    /// Say what a policy would have done with the requests of a decision log.
+    Simulate(simulate::Args),
+    /// Stage, compare, activate and roll back the policies of a running gateway.
+    Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
 }
@@ -62,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
     };

@@ -7,17 +7,21 @@ pub mod check;
 pub mod codes;
 pub mod cond;
 pub mod diagnostic;
+pub mod diff;
 pub mod eval;
 mod load;
 pub mod models;
+pub mod plain;
 pub mod plan;
 pub mod program;
+pub mod prove;
 pub mod schedule;
 pub mod schema;
 pub mod sources;
 pub mod syntax;
 pub mod table;
 pub mod trace;
+pub mod trial;
 pub mod value;
 
 use std::sync::Arc;
@@ -63,10 +67,5 @@ pub fn compile(
     diagnostics.extend(found);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
     let tree = loaded.units.into_iter().next().map_or_else(syntax::tree::File::empty, |it| it.tree);
-    Compiled {
-        program: program.filter(|_| readable).map(Arc::new),
-        tree,
-        sources,
-        diagnostics,
-    }
+    Compiled { program: program.filter(|_| readable).map(Arc::new), tree, sources, diagnostics }
 }
