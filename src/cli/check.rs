@@ -9,7 +9,6 @@ use super::{DONE, FAILED, FAULTS, output};
 use crate::catalog::Catalog;
 use crate::gateway::serve::{Options, load};
 use crate::gateway::world::{self, Problems};
-use crate::ids::PolicyName;
 use crate::policy::diagnostic::Severity;
 use crate::policy::{self, Compiled, Surroundings, syntax};
 
@@ -157,8 +156,7 @@ pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, St
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let files =
         |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
-    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
     let surroundings = Surroundings { catalog, files: &files };
-    let compiled = policy::compile(&PolicyName::new(name), &file, &text, &surroundings);
+    let compiled = policy::compile(&world::policy_name(path), &file, &text, &surroundings);
     Ok(Checked { file, text, compiled })
 }

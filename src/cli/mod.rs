@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 the thing looked at has faults; 2 the command could not be carried out.
 
 mod check;
+mod convert;
 mod demo;
 mod explain;
 mod fmt;
@@ -57,6 +58,8 @@ enum Command {
     Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
+    /// Write a policy in its other spelling: as YAML, or in the language's own.
+    Convert(convert::Args),
 }
 
 /// Runs the command line.
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Convert(args) => convert::run(&args),
     };
     ExitCode::from(code)
 }

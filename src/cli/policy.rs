@@ -150,8 +150,7 @@ async fn carry_out(args: &Args) -> Result<Value, Trouble> {
         Command::Stage { file, name } => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Trouble::Unasked(format!("{}: {error}", file.display())))?;
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let name = name.clone().unwrap_or(stem);
+            let name = name.clone().unwrap_or_else(|| crate::gateway::world::policy_name(file).to_string());
             admin.ask(Method::PUT, &["policies", &name, "staged"], text).await
         }
         Command::Unstage(which) => {

@@ -385,8 +385,7 @@ pub struct PolicySource {
 impl PolicySource {
     /// A policy in a file; it is called like the file.
     fn at(path: &Path, text: String) -> PolicySource {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let name = PolicyName::new(stem);
+        let name = policy_name(path);
         PolicySource { name, file: path.display().to_string(), path: Some(path.to_owned()), text }
     }
 
@@ -452,7 +451,7 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
             Ok(files) => {
                 if files.is_empty() {
                     let message = format!("the folder {} holds no policy", folder.display());
-                    let help = "put a file `NAME.policy` into it".to_owned();
+                    let help = "put a file `NAME.policy` or `NAME.policy.yaml` into it".to_owned();
                     problems.push(folder.error(message, Some(help)).to_string());
                 }
                 files.iter().for_each(|file| add(file, problems));
@@ -463,6 +462,16 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
             }
         }
     }
+    for (index, source) in sources.iter().enumerate() {
+        let other = sources[..index].iter().find(|other| {
+            let paths = source.path.as_deref().zip(other.path.as_deref());
+            other.name == source.name && paths.is_some_and(|(one, other)| !is_same(one, other))
+        });
+        if let Some(other) = other {
+            let (name, one, two) = (&source.name, &other.file, &source.file);
+            problems.push(format!("two policies are called {name}: {one} and {two}"));
+        }
+    }
     if setting.config.policy.is_none() && setting.config.policies.is_none() {
         let file = "built-in default.policy".to_owned();
         sources.push(PolicySource::built_in("default", file, BUILT_IN_POLICY));
@@ -470,11 +479,27 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
     sources
 }
 
-/// The policies of a folder, by name.
+/// What the policy in a file is called: `support` for `support.policy`, `support.policy.yaml` and
+/// `support.yaml`.
+pub fn policy_name(path: &Path) -> PolicyName {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = match syntax::yaml::is_yaml(&name) {
+        true => name.rsplit_once('.').map_or(&*name, |(stem, _)| stem),
+        false => &*name,
+    };
+    PolicyName::new(name.strip_suffix(".policy").unwrap_or(name))
+}
+
+/// The policies of a folder, by name: `NAME.policy`, `NAME.policy.yaml`, `NAME.policy.yml`. Other
+/// YAML may lie beside them.
 pub fn policy_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let is_policy = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        [".policy", ".policy.yaml", ".policy.yml"].iter().any(|ending| name.ends_with(ending))
+    };
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "policy"))
+        .filter(is_policy)
         .collect();
     files.sort();
     Ok(files)

@@ -21,9 +21,10 @@ pub struct Changes {
     pub lines: String,
 }
 
-/// What `new` changes in `old`.
-pub fn changes(old: &str, new: &str) -> Changes {
-    let (before, after) = (syntax::parse(old).file, syntax::parse(new).file);
+/// What `new` changes in `old`, both of them texts for this file.
+pub fn changes(file: &str, old: &str, new: &str) -> Changes {
+    let (before, after) =
+        (syntax::parse_file(file, old).file, syntax::parse_file(file, new).file);
     let items = |file: &syntax::tree::File| -> BTreeMap<String, Vec<Item>> {
         let mut named: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         for line in &file.items {
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn names_say_what_came_went_and_changed() {
         let new = "# a comment\npool small = [sim/small,\n  sim/medium]\npool new = [sim/large]\nroute a when request.stream -> new\ndefault -> small\n";
-        let found = changes(OLD, new);
+        let found = changes("p.policy", OLD, new);
         assert_eq!(found.added, ["pool new"]);
         assert_eq!(found.removed, ["pool old"]);
         assert_eq!(found.changed, ["pool small", "route a"]);
@@ -98,9 +99,9 @@ mod tests {
 
     #[test]
     fn layout_changes_lines_and_no_names() {
-        let found = changes(OLD, &OLD.replace(" = ", "   = "));
+        let found = changes("p.policy", OLD, &OLD.replace(" = ", "   = "));
         assert!(found.added.is_empty() && found.removed.is_empty() && found.changed.is_empty());
         assert!(found.lines.contains("+pool small   = [sim/small]"));
-        assert_eq!(changes(OLD, OLD).lines, "");
+        assert_eq!(changes("p.policy", OLD, OLD).lines, "");
     }
 }

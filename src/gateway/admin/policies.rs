@@ -164,7 +164,7 @@ pub(super) async fn diff(State(gateway): State<Arc<Gateway>>, Path(name): Path<S
             "name": name,
             "active": active.map(|program| program.generation.to_string()),
             "staged": draft.generation(),
-            "changes": changes(old, &draft.source.text),
+            "changes": changes(&draft.source.file, old, &draft.source.text),
         });
         Ok(Json(told).into_response())
     })

@@ -23,7 +23,8 @@ pub use write::format;
 use super::spans::Spans as _;
 use super::tree::Span;
 use super::{Parsed, scan};
-use crate::policy::diagnostic::Diagnostic;
+use crate::policy::diagnostic::{Diagnostic, Edit};
+use crate::policy::sources::Sources;
 
 /// Whether a file's name says that it is YAML.
 pub fn is_yaml(file: &str) -> bool {
@@ -72,7 +73,25 @@ fn places(found: &mut Diagnostic, to: impl Fn(Span) -> Span) {
     found.fixes.iter_mut().flat_map(|fix| &mut fix.edits).for_each(|edit| edit.span = to(edit.span));
 }
 
-/// Makes the fixes of findings about a YAML file fit to be applied to it.
-pub fn fit_fixes(text: &str, diagnostics: &mut [Diagnostic]) {
-    fixes::fit(text, diagnostics);
+/// Makes the fixes of a checked policy's findings fit to be applied to those of its files that are
+/// YAML: the checker writes the language, wherever a place leads.
+pub fn fit_fixes(sources: &Sources, diagnostics: &mut [Diagnostic]) {
+    for found in diagnostics.iter_mut().filter(|found| !found.fixes.is_empty()) {
+        let edits = found.fixes.iter().flat_map(|fix| &fix.edits);
+        let yaml = edits.map(|edit| (edit.span, sources.locate(edit.span)));
+        let Some((span, place)) = yaml.into_iter().find(|(_, place)| is_yaml(place.file)) else {
+            continue;
+        };
+        let base = span.start - place.span.start;
+        let moved = |found: &mut Diagnostic, by: &dyn Fn(u32) -> u32| {
+            let edits = found.fixes.iter_mut().flat_map(|fix| &mut fix.edits);
+            edits.for_each(|Edit { span, .. }| {
+                *span = Span { start: by(span.start), end: by(span.end) };
+            });
+        };
+        // What lies in another file is past every text of this one, and so is told in words.
+        moved(found, &|at| at.checked_sub(base).unwrap_or(u32::MAX));
+        fixes::fit(place.text, std::slice::from_mut(found));
+        moved(found, &|at| at + base);
+    }
 }
