@@ -33,7 +33,7 @@ fn policies(folder: &str) -> Vec<(String, String)> {
     let mut found: Vec<_> = std::fs::read_dir(path(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "policy"))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "policy" || ending == "yaml"))
         .map(|path| {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             (name, std::fs::read_to_string(&path).unwrap())

@@ -4,7 +4,7 @@ pub mod generate;
 mod layout;
 mod lowering;
 mod messages;
-mod properties;
+pub mod properties;
 pub mod samples;
 
 use super::tree::File;

@@ -127,7 +127,7 @@ impl<'d> Reader<'d> {
                 r.out.word(" ");
                 r.put(node, LOGGED);
             }),
-            "prompt" => self.rows(key, node, "a text and its place", Self::prompt),
+            "prompt" => self.rows(key, node, "texts such as `{ append: \"Be brief.\" }`", Self::prompt),
             word => self.line(from, place_of(key, node), false, |r| {
                 r.out.word(word);
                 r.out.word(" ");
@@ -267,9 +267,7 @@ impl<'d> Reader<'d> {
     fn cache(&mut self, node: &'d Node) {
         if let Kind::Scalar(said) = &node.kind {
             if said.text != "off" {
-                let message = "`off` or a map with `ttl` is expected here";
-                let label = "this is neither";
-                self.fault(Diagnostic::error(codes::YAML_SHAPE, node.span, message, label));
+                self.shape(node, "`off` or a map with `ttl`");
             }
             return self.out.word("off");
         }
@@ -299,7 +297,7 @@ impl<'d> Reader<'d> {
                 "max_cost" => MONEY,
                 "deadline" => DURATION,
                 "hold" => HOLD,
-                _ => return r.rows(key, node, "a step", Self::step),
+                _ => return r.rows(key, node, "steps", Self::step),
             };
             r.line(from, place_of(key, node), false, |r| {
                 r.out.word(&key.text);
@@ -330,11 +328,11 @@ impl<'d> Reader<'d> {
                 r.out.word("given ");
                 r.given(node);
             }),
-            "attempts" => r.rows(key, node, "an attempt", |r, item| {
+            "attempts" => r.rows(key, node, "attempts", |r, item| {
                 r.out.word("attempt ");
                 r.put(&item.node, ATTEMPT);
             }),
-            _ => r.rows(key, node, "an expectation", |r, item| {
+            _ => r.rows(key, node, "expectations", |r, item| {
                 r.out.word("expect ");
                 r.put(&item.node, EXPECT);
             }),

@@ -57,6 +57,7 @@ impl<'d> Reader<'d> {
             }
             Kind::Scalar(_) => {
                 self.entries(root, "a map of sections such as `pools:` and `routes:`");
+                self.broken.push("default".to_owned());
             }
         }
     }
@@ -127,6 +128,9 @@ impl<'d> Reader<'d> {
     /// The statements of a section that is a list.
     fn each(&mut self, key: &'d Scalar, node: &'d Node, spell: fn(&mut Self, &'d Item)) {
         let mut from = key.span.start;
+        if key.text == "routes" && !matches!(node.kind, Kind::List(_)) {
+            self.broken.push("default".to_owned());
+        }
         let wanted = format!("a list of {}", key.text);
         for item in self.items(node, &wanted) {
             let place = Span { start: item.start, end: item.node.span.end.max(item.start + 1) };
@@ -229,7 +233,7 @@ impl<'d> Reader<'d> {
         let Some(fields) = self.fields(node, "a split", &["arms"], &may, false) else { return };
         self.by(&fields);
         let Some((key, arms)) = fields.entry("arms") else { return };
-        self.inside(key, arms, |r| r.rows(key, arms, "an arm", |r, item| r.arm(item, "")));
+        self.inside(key, arms, |r| r.rows(key, arms, "arms", |r, item| r.arm(item, "")));
     }
 
     /// A block in braces that stands behind a key of its own.
@@ -248,7 +252,7 @@ impl<'d> Reader<'d> {
         spell: impl Fn(&mut Self, &'d Item),
     ) {
         let mut from = key.span.end;
-        for item in self.items(node, &format!("a list, {what} each,")) {
+        for item in self.items(node, &format!("a list of {what}")) {
             let place = Span { start: item.start, end: item.node.span.end.max(item.start + 1) };
             self.line(from, place, has_lines(&item.node), |r| spell(r, item));
             from = place.end;
@@ -279,8 +283,8 @@ impl<'d> Reader<'d> {
 
     fn trial(&mut self, from: u32, key: &'d Scalar, node: &'d Node) {
         match key.text.as_str() {
-            "arms" => self.rows(key, node, "an arm", |r, item| r.arm(item, "arm ")),
-            "ramps" => self.rows(key, node, "a ramp", |r, item| {
+            "arms" => self.rows(key, node, "arms", |r, item| r.arm(item, "arm ")),
+            "ramps" => self.rows(key, node, "ramps", |r, item| {
                 let must = ["arm", "shares", "every"];
                 let Some(fields) = r.fields(&item.node, "a ramp", &must, &["from"], false) else {
                     return;
@@ -291,7 +295,7 @@ impl<'d> Reader<'d> {
                 r.clause(&fields, "every", " every ", DURATION);
                 r.clause(&fields, "from", " from ", DATE);
             }),
-            "guards" => self.rows(key, node, "a guard", |r, item| {
+            "guards" => self.rows(key, node, "guards", |r, item| {
                 let must = ["holds", "halt_to"];
                 let Some(fields) = r.fields(&item.node, "a guard", &must, &["over"], false) else {
                     return;
@@ -332,6 +336,7 @@ impl<'d> Reader<'d> {
                 self.out.word(" per ");
                 self.put(&whose.node, ATTR);
             }
+            Some((per, _)) if matches!(per.kind, Kind::Scalar(_) | Kind::Map(_)) => {}
             Some((per, _)) => {
                 let label = "it has not these two";
                 let message = format!("{wanted} is expected here");
@@ -342,7 +347,7 @@ impl<'d> Reader<'d> {
         self.clause(&fields, "when", " when ", COND);
         let Some((key, marks)) = fields.entry("at") else { return };
         self.inside(key, marks, |r| {
-            r.rows(key, marks, "a share and what happens then", |r, item| {
+            r.rows(key, marks, "marks such as `{ share: 80%, warn: true }`", |r, item| {
                 let may = ["warn", "degrade_to", "queue", "deny"];
                 let what = "a mark of a budget";
                 let Some(fields) = r.fields(&item.node, what, &["share"], &may, false) else {
@@ -446,7 +451,7 @@ impl<'d> Reader<'d> {
         self.clause(&fields, "when", " when ", COND);
         let Some((key, claims)) = fields.entry("claims") else { return };
         self.inside(key, claims, |r| {
-            r.rows(key, claims, "a claim", |r, item| r.put(&item.node, CLAIM));
+            r.rows(key, claims, "claims", |r, item| r.put(&item.node, CLAIM));
         });
     }
 }

@@ -23,6 +23,7 @@ pub use write::format;
 use super::spans::Spans as _;
 use super::tree::Span;
 use super::{Parsed, scan};
+use crate::policy::codes;
 use crate::policy::diagnostic::{Diagnostic, Edit};
 use crate::policy::sources::Sources;
 
@@ -43,9 +44,23 @@ pub fn parse(text: &str) -> Parsed {
             Err(fault) => Parsed::refused(*fault),
         },
     };
+    if !parsed.is_ok() && is_in_the_language(text) {
+        let first = scan::span(0, text.lines().next().map_or(0, str::len));
+        let message = "this is a policy in the language's own spelling";
+        let label = "no YAML, which the file's name says it is";
+        let found = Diagnostic::error(codes::YAML_SHAPE, first, message, label);
+        return Parsed::refused(found.help("end the name of the file in `.policy`"));
+    }
     fixes::fit(text, &mut parsed.diagnostics);
     parsed.settle();
     parsed
+}
+
+/// Whether the first thing in a text is a statement that is not YAML.
+fn is_in_the_language(text: &str) -> bool {
+    let scan = scan::scan(text);
+    let first = scan.tokens.iter().position(|token| token.kind != scan::Kind::Newline);
+    first.is_some_and(|first| scan.looks_like_item(first))
 }
 
 fn read(text: &str, document: document::Document) -> Parsed {

@@ -47,6 +47,12 @@ pub struct Fields<'d> {
     pub place: Span,
 }
 
+/// Whether YAML 1.1 takes this word for true or false.
+fn is_switch(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    matches!(&*lower, "on" | "off" | "yes" | "no" | "y" | "n")
+}
+
 impl<'d> Fields<'d> {
     /// What stands behind a key.
     pub fn get(&self, key: &str) -> Option<&'d Node> {
@@ -230,7 +236,8 @@ impl<'d> Reader<'d> {
         self.diagnostics.push(found);
     }
 
-    fn shape(&mut self, node: &Node, wanted: &str) {
+    /// Says that something else belongs here.
+    pub fn shape(&mut self, node: &Node, wanted: &str) {
         let found = match &node.kind {
             Kind::Null => "nothing stands here",
             Kind::Scalar(_) => "this is a text",
@@ -241,7 +248,16 @@ impl<'d> Reader<'d> {
         let start = node.span.start as usize;
         let place = span(start, start + first.len());
         let message = format!("{wanted} is expected here");
-        self.fault(Diagnostic::error(codes::YAML_SHAPE, place, message, found));
+        let mut found = Diagnostic::error(codes::YAML_SHAPE, place, message, found);
+        if let Kind::Scalar(said) = &node.kind
+            && is_switch(&said.text)
+        {
+            found = found.note(format!(
+                "`{}` is true or false only in YAML 1.1; here it is a word like any other",
+                said.text
+            ));
+        }
+        self.fault(found);
     }
 
     /// A key that means nothing here.
@@ -255,8 +271,8 @@ impl<'d> Reader<'d> {
             found = found
                 .note("YAML 1.1 reads a bare `on` as `true`, so the error classes stand behind `if`")
                 .fix("write `if`", key.span, "if");
-        } else if matches!(&*lower, "on" | "off" | "yes" | "no" | "y" | "n" | "true" | "false") {
-            found = found.note(format!("many tools read a bare `{word}` as true or false"));
+        } else if is_switch(&lower) {
+            found = found.note(format!("YAML 1.1 reads a bare `{word}` as true or false"));
         } else if word == "<<" {
             let message = "merge keys are not read in a policy";
             found = Diagnostic::error(codes::YAML_FEATURE, key.span, message, "starts here");

@@ -1,5 +1,6 @@
 //! Tests of the YAML spelling.
 
+mod damage;
 mod documents;
 mod round_trip;
 
