@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{DONE, FAILED, FAULTS, output};
 use crate::catalog::Catalog;
+use crate::gateway::policy_files::{name_of, policies_of};
 use crate::gateway::serve::{Options, load};
 use crate::gateway::world::{self, Problems};
 use crate::policy::diagnostic::Severity;
@@ -137,7 +138,7 @@ pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let found = world::policy_files(path)
+            let found = policies_of(path)
                 .map_err(|error| Problems(vec![format!("{}: {error}", path.display())]))?;
             files.extend(found);
         } else {
@@ -157,6 +158,6 @@ pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, St
     let files =
         |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
     let surroundings = Surroundings { catalog, files: &files };
-    let compiled = policy::compile(&world::policy_name(path), &file, &text, &surroundings);
+    let compiled = policy::compile(&name_of(path), &file, &text, &surroundings);
     Ok(Checked { file, text, compiled })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::auth::Keyring;
+use super::policy_files::{name_of, policies_of};
 use crate::catalog::spec::ProviderModels;
 use crate::catalog::{Catalog, ModelIdx};
 use crate::config::{Config, ProviderConfig, ServedModel};
@@ -385,7 +386,7 @@ pub struct PolicySource {
 impl PolicySource {
     /// A policy in a file; it is called like the file.
     fn at(path: &Path, text: String) -> PolicySource {
-        let name = policy_name(path);
+        let name = name_of(path);
         PolicySource { name, file: path.display().to_string(), path: Some(path.to_owned()), text }
     }
 
@@ -447,7 +448,7 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
         add(path, problems);
     }
     if let Some(folder) = &setting.config.policies {
-        match policy_files(folder) {
+        match policies_of(folder) {
             Ok(files) => {
                 if files.is_empty() {
                     let message = format!("the folder {} holds no policy", folder.display());
@@ -477,32 +478,6 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
         sources.push(PolicySource::built_in("default", file, BUILT_IN_POLICY));
     }
     sources
-}
-
-/// What the policy in a file is called: `support` for `support.policy`, `support.policy.yaml` and
-/// `support.yaml`.
-pub fn policy_name(path: &Path) -> PolicyName {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = match syntax::yaml::is_yaml(&name) {
-        true => name.rsplit_once('.').map_or(&*name, |(stem, _)| stem),
-        false => &*name,
-    };
-    PolicyName::new(name.strip_suffix(".policy").unwrap_or(name))
-}
-
-/// The policies of a folder, by name: `NAME.policy`, `NAME.policy.yaml`, `NAME.policy.yml`. Other
-/// YAML may lie beside them.
-pub fn policy_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let is_policy = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        [".policy", ".policy.yaml", ".policy.yml"].iter().any(|ending| name.ends_with(ending))
-    };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(is_policy)
-        .collect();
-    files.sort();
-    Ok(files)
 }
 
 /// One that is called `default` or `main`, else the first.

@@ -110,3 +110,46 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), String> {
     };
     options.open(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(told)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "# why\npool p = [sim/tiny]\ndefault -> p {\n  cache off  # new\n}\n";
+
+    fn args(from: &Path, to: &Path, force: bool) -> Args {
+        Args { from: from.to_owned(), to_file: to.to_owned(), to: None, force }
+    }
+
+    #[test]
+    fn there_and_back_is_the_same_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("a.policy"), POLICY).unwrap();
+        assert_eq!(convert(&args(&at("a.policy"), &at("a.yaml"), false)), Ok(DONE));
+        let yaml = std::fs::read_to_string(at("a.yaml")).unwrap();
+        assert!(yaml.starts_with("# why\npools:\n") && yaml.contains("# new"), "{yaml}");
+        let refused = convert(&args(&at("a.yaml"), &at("a.policy"), false)).unwrap_err();
+        assert!(refused.contains("--force"), "{refused}");
+        std::fs::write(at("a.policy"), "something longer than the policy".repeat(9)).unwrap();
+        assert_eq!(convert(&args(&at("a.yaml"), &at("a.policy"), true)), Ok(DONE));
+        assert_eq!(std::fs::read_to_string(at("a.policy")).unwrap(), POLICY);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_named_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("a.policy"), POLICY).unwrap();
+        std::fs::write(at("broken.yaml"), "routes:\n  default: p\n").unwrap();
+        assert_eq!(convert(&args(&at("broken.yaml"), &at("b.policy"), false)), Ok(FAULTS));
+        assert!(convert(&args(&at("a.policy"), &at("b.txt"), false)).is_err());
+        let said =
+            Args { to: Some(Spelling::Policy), ..args(&at("a.policy"), &at("b.yml"), false) };
+        assert!(convert(&said).is_err());
+        assert!(!at("b.policy").exists() && !at("b.txt").exists() && !at("b.yml").exists());
+        let said = Args { to: Some(Spelling::Yaml), ..args(&at("a.policy"), &at("b.txt"), false) };
+        assert_eq!(convert(&said), Ok(DONE));
+        assert!(std::fs::read_to_string(at("b.txt")).unwrap().contains("routes:"));
+    }
+}

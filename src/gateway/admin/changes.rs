@@ -23,8 +23,7 @@ pub struct Changes {
 
 /// What `new` changes in `old`, both of them texts for this file.
 pub fn changes(file: &str, old: &str, new: &str) -> Changes {
-    let (before, after) =
-        (syntax::parse_file(file, old).file, syntax::parse_file(file, new).file);
+    let (before, after) = (syntax::parse_file(file, old).file, syntax::parse_file(file, new).file);
     let items = |file: &syntax::tree::File| -> BTreeMap<String, Vec<Item>> {
         let mut named: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         for line in &file.items {

@@ -89,7 +89,9 @@ pub fn flat(doc: &Doc) -> String {
             Doc::Either(flat, _) => out.push_str(flat),
             Doc::Line => out.push(' '),
             Doc::Soft => {}
-            Doc::Cat(parts) | Doc::Nest(parts) | Doc::Group(parts) => todo.extend(parts.iter().rev()),
+            Doc::Cat(parts) | Doc::Nest(parts) | Doc::Group(parts) => {
+                todo.extend(parts.iter().rev())
+            }
         }
     }
     out

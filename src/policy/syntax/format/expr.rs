@@ -2,8 +2,8 @@
 
 use super::super::tree::{
     AttrPart, AttrPath, Breach, By, Cond, CondKind, HasKind, Knob, Literal, LiteralValue,
-    Membership, Name, Pick, PickStrategy, SetExpr, SetOp, SetTerm, Target, TargetKind,
-    Test, Value, ValueKind,
+    Membership, Name, Pick, PickStrategy, SetExpr, SetOp, SetTerm, Target, TargetKind, Test, Value,
+    ValueKind,
 };
 use super::doc::Doc;
 

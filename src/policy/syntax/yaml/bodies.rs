@@ -127,7 +127,9 @@ impl<'d> Reader<'d> {
                 r.out.word(" ");
                 r.put(node, LOGGED);
             }),
-            "prompt" => self.rows(key, node, "texts such as `{ append: \"Be brief.\" }`", Self::prompt),
+            "prompt" => {
+                self.rows(key, node, "texts such as `{ append: \"Be brief.\" }`", Self::prompt)
+            }
             word => self.line(from, place_of(key, node), false, |r| {
                 r.out.word(word);
                 r.out.word(" ");
@@ -320,22 +322,26 @@ impl<'d> Reader<'d> {
     pub fn test(&mut self, item: &'d Item) {
         let lines = ["given", "attempts", "expect"];
         let may = [&["lines"], &lines[..]].concat();
-        let Some(fields) = self.fields(&item.node, "a test", &["name"], &may, false) else { return };
+        let Some(fields) = self.fields(&item.node, "a test", &["name"], &may, false) else {
+            return;
+        };
         self.out.word("test ");
         fields.get("name").into_iter().for_each(|name| self.text(name));
-        self.parts_in(item.start, &fields, "lines", &lines, |r, from, (key, node)| match key.text.as_str() {
-            "given" => r.line(from, place_of(key, node), false, |r| {
-                r.out.word("given ");
-                r.given(node);
-            }),
-            "attempts" => r.rows(key, node, "attempts", |r, item| {
-                r.out.word("attempt ");
-                r.put(&item.node, ATTEMPT);
-            }),
-            _ => r.rows(key, node, "expectations", |r, item| {
-                r.out.word("expect ");
-                r.put(&item.node, EXPECT);
-            }),
+        self.parts_in(item.start, &fields, "lines", &lines, |r, from, (key, node)| {
+            match key.text.as_str() {
+                "given" => r.line(from, place_of(key, node), false, |r| {
+                    r.out.word("given ");
+                    r.given(node);
+                }),
+                "attempts" => r.rows(key, node, "attempts", |r, item| {
+                    r.out.word("attempt ");
+                    r.put(&item.node, ATTEMPT);
+                }),
+                _ => r.rows(key, node, "expectations", |r, item| {
+                    r.out.word("expect ");
+                    r.put(&item.node, EXPECT);
+                }),
+            }
         });
     }
 

@@ -9,8 +9,8 @@ use super::super::tree::Span;
 use super::document::{self, Kind, Node, Scalar};
 use super::write::quote;
 
-/// The largest file in which fixes are tried out.
-const MAX_TRIED: usize = 64 << 10;
+/// How many bytes of policies are read to try fixes out.
+const MAX_TRIED: usize = 4 << 20;
 
 /// Makes the fixes of all findings about a text fit for it.
 pub fn fit(text: &str, diagnostics: &mut [Diagnostic]) {
@@ -18,15 +18,17 @@ pub fn fit(text: &str, diagnostics: &mut [Diagnostic]) {
         return;
     }
     let mut scalars = Vec::new();
-    if text.len() <= MAX_TRIED
-        && let Ok(document::Document { root: Some(root), .. }) = document::read(text)
-    {
+    if let Ok(document::Document { root: Some(root), .. }) = document::read(text) {
         collect(root, text, false, &mut scalars);
     }
-    let faults = faults(text);
+    let (faults, mut tries) = (faults(text), MAX_TRIED / text.len().max(1));
+    let mut helps = |fix: &Fix| {
+        tries = tries.saturating_sub(1);
+        tries > 0 && self::faults(&applied(fix, text)) <= faults
+    };
     for found in diagnostics {
         for fix in std::mem::take(&mut found.fixes) {
-            match fitted(&fix, &scalars).filter(|fix| self::faults(&applied(fix, text)) <= faults) {
+            match fitted(&fix, &scalars).filter(&mut helps) {
                 Some(fix) => found.fixes.push(fix),
                 None => found.help.push(fix.title),
             }

@@ -181,7 +181,9 @@ impl<'d> Reader<'d> {
             return self.put(node, TYPE);
         }
         let may = ["from", "else"];
-        let Some(fields) = self.fields(node, "an attribute", &["type"], &may, false) else { return };
+        let Some(fields) = self.fields(node, "an attribute", &["type"], &may, false) else {
+            return;
+        };
         self.clause(&fields, "type", "", TYPE);
         self.clause(&fields, "from", " from ", SOURCE);
         self.clause(&fields, "else", " else ", VALUE);
@@ -404,7 +406,9 @@ impl<'d> Reader<'d> {
 
     fn tune(&mut self, item: &'d Item) {
         let must = ["name", "when"];
-        let Some(fields) = self.fields(&item.node, "a tune", &must, &["body"], true) else { return };
+        let Some(fields) = self.fields(&item.node, "a tune", &must, &["body"], true) else {
+            return;
+        };
         self.clause(&fields, "name", "tune ", IDENT);
         self.clause(&fields, "when", " when ", COND);
         self.body(&fields, true);
@@ -470,12 +474,13 @@ fn name_of(node: &Node) -> &str {
 /// lists that begin on further lines, or lines of its own.
 fn has_lines(node: &Node) -> bool {
     const LINES: [&str; 12] = [
-        "arms", "ramps", "guards", "metrics", "ends", "at", "claims", "steps", "attempts", "expect",
-        "given", "body",
+        "arms", "ramps", "guards", "metrics", "ends", "at", "claims", "steps", "attempts",
+        "expect", "given", "body",
     ];
     match &node.kind {
         Kind::Map(entries) => entries.iter().any(|(key, _)| {
-            LINES.contains(&&*key.text) || super::super::words::Place::Body.words().contains(&&*key.text)
+            LINES.contains(&&*key.text)
+                || super::super::words::Place::Body.words().contains(&&*key.text)
         }),
         Kind::List(items) => items.iter().any(|item| has_lines(&item.node)),
         _ => false,

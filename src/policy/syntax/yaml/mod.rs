@@ -85,7 +85,11 @@ fn read(text: &str, document: document::Document) -> Parsed {
 fn places(found: &mut Diagnostic, to: impl Fn(Span) -> Span) {
     let labels = std::iter::once(&mut found.primary).chain(&mut found.secondary);
     labels.for_each(|label| label.span = to(label.span));
-    found.fixes.iter_mut().flat_map(|fix| &mut fix.edits).for_each(|edit| edit.span = to(edit.span));
+    found
+        .fixes
+        .iter_mut()
+        .flat_map(|fix| &mut fix.edits)
+        .for_each(|edit| edit.span = to(edit.span));
 }
 
 /// Makes the fixes of a checked policy's findings fit to be applied to those of its files that are

@@ -269,7 +269,9 @@ impl<'d> Reader<'d> {
         let near = did_you_mean(word, known.iter().copied());
         if matches!(&*lower, "on" | "true") && known.contains(&"if") {
             found = found
-                .note("YAML 1.1 reads a bare `on` as `true`, so the error classes stand behind `if`")
+                .note(
+                    "YAML 1.1 reads a bare `on` as `true`, so the error classes stand behind `if`",
+                )
                 .fix("write `if`", key.span, "if");
         } else if is_switch(&lower) {
             found = found.note(format!("YAML 1.1 reads a bare `{word}` as true or false"));

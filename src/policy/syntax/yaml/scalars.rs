@@ -52,9 +52,10 @@ impl Reader<'_> {
         loop {
             let (start, rest) = (self.at, &self.text[self.at..]);
             let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
-            let comment = line.match_indices('#').map(|(at, _)| at).find(|at| {
-                *at > 0 && matches!(line.as_bytes()[*at - 1], b' ' | b'\t')
-            });
+            let comment = line
+                .match_indices('#')
+                .map(|(at, _)| at)
+                .find(|at| *at > 0 && matches!(line.as_bytes()[*at - 1], b' ' | b'\t'));
             let said = line[..comment.unwrap_or(line.len())].trim_end();
             let colons = || said.match_indices(':').map(|(at, _)| at + 1);
             if colons().any(|at| at == said.len() || matches!(said.as_bytes()[at], b' ' | b'\t')) {
@@ -303,11 +304,17 @@ impl Reader<'_> {
         let comment = said.starts_with('#') && line.starts_with([' ', '\t']);
         if !said.is_empty() && !comment {
             let message = "a text below `|` or `>` begins on the next line";
-            return Err(fault(codes::YAML, span(self.at, self.at + line.len()), message, "not here"));
+            return Err(fault(
+                codes::YAML,
+                span(self.at, self.at + line.len()),
+                message,
+                "not here",
+            ));
         }
         if comment {
             let at = self.at + line.find('#').unwrap_or(0);
-            let (place, column) = (span(at, at + said.len()), super::document::column(self.text, at));
+            let (place, column) =
+                (span(at, at + said.len()), super::document::column(self.text, at));
             let comment = super::document::Comment { span: place, alone: false, column };
             self.document.comments.push(comment);
         }

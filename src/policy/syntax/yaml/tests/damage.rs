@@ -46,9 +46,48 @@ fn survey(text: &str) -> Result<(), TestCaseError> {
 }
 
 const BITS: &[&str] = &[
-    "\"", "'", "{", "}", "[", "]", "->", ": ", ":", ",", ", ", "#", " # x", "\n", "\n\n", "\n  ", "\t",
-    "  ", "- ", "|", ">", "|-\n", "&a ", "*a", "!t ", "<<: ", "---\n", "~", "null", "yes", "on: ",
-    "5m", "$0.00000000001", "\\", "\u{e9}", "\u{feff}", "\r\n", "not ", "and", "== ", "<= ", "a: b\n",
+    "\"",
+    "'",
+    "{",
+    "}",
+    "[",
+    "]",
+    "->",
+    ": ",
+    ":",
+    ",",
+    ", ",
+    "#",
+    " # x",
+    "\n",
+    "\n\n",
+    "\n  ",
+    "\t",
+    "  ",
+    "- ",
+    "|",
+    ">",
+    "|-\n",
+    "&a ",
+    "*a",
+    "!t ",
+    "<<: ",
+    "---\n",
+    "~",
+    "null",
+    "yes",
+    "on: ",
+    "5m",
+    "$0.00000000001",
+    "\\",
+    "\u{e9}",
+    "\u{feff}",
+    "\r\n",
+    "not ",
+    "and",
+    "== ",
+    "<= ",
+    "a: b\n",
 ];
 
 /// A policy in YAML, cut and stitched.
@@ -64,7 +103,8 @@ fn damaged() -> impl Strategy<Value = String> {
     );
     (whole, cuts).prop_map(|(mut text, cuts)| {
         for (at, len, bit) in cuts {
-            let floor = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let floor =
+                |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             let start = floor(at.index(text.len() + 1));
             let end = floor((start + len).min(text.len())).max(start);
             text.replace_range(start..end, bit);

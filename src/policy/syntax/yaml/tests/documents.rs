@@ -43,9 +43,50 @@ fn agrees(text: &str) -> Result<(), TestCaseError> {
 }
 
 const BITS: &[&str] = &[
-    "a", "b: ", "c:", "- ", "-", "\n", "\n", "\n  ", "\n    ", "\n  - ", "\n- ", " ", "  ", "[", "]",
-    "{", "}", ", ", "\"", "'", "\\n", "\\", "''", "#", " # x", "|", ">", "|-", ">+", "\n\n", "x y",
-    "~", "null", "1", ": ", "a: b\n", "key: value", "\n b", "\t", "&a ", "*a", "!t ", "? ", "é",
+    "a",
+    "b: ",
+    "c:",
+    "- ",
+    "-",
+    "\n",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\n  - ",
+    "\n- ",
+    " ",
+    "  ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "\"",
+    "'",
+    "\\n",
+    "\\",
+    "''",
+    "#",
+    " # x",
+    "|",
+    ">",
+    "|-",
+    ">+",
+    "\n\n",
+    "x y",
+    "~",
+    "null",
+    "1",
+    ": ",
+    "a: b\n",
+    "key: value",
+    "\n b",
+    "\t",
+    "&a ",
+    "*a",
+    "!t ",
+    "? ",
+    "é",
 ];
 
 proptest! {
@@ -87,9 +128,10 @@ fn every_byte_of_a_text_knows_its_place() {
         .map(|(_, node)| {
             let Kind::Scalar(scalar) = &node.kind else { panic!("a text") };
             assert_eq!(scalar.text.len(), scalar.places.len());
-            let places = scalar.text.char_indices().map(|(at, c)| {
-                (c.to_string(), text[scalar.places[at].range()].to_owned())
-            });
+            let places = scalar
+                .text
+                .char_indices()
+                .map(|(at, c)| (c.to_string(), text[scalar.places[at].range()].to_owned()));
             let told: Vec<_> = places.filter(|(c, from)| c != from).collect();
             format!("{:?} {told:?}", scalar.text)
         })

@@ -47,15 +47,18 @@ fn stmt(stmt: &Stmt) -> Piece<'_> {
         Stmt::Only(models) => Piece::One("only", Value::Code(cond(models))),
         Stmt::Timeout(clocks) => {
             let mut names = HashSet::new();
-            Piece::One("timeout", match clocks.iter().all(|(name, _)| names.insert(&name.node)) {
-                true => map(clocks
-                    .iter()
-                    .map(|(what, time)| Entry::new(&*what.node, code(literal(&time.node))))
-                    .collect()),
-                false => list(clocks.iter().map(|(what, time)| {
-                    code(format!("{} {}", what.node, literal(&time.node)))
-                })),
-            })
+            Piece::One(
+                "timeout",
+                match clocks.iter().all(|(name, _)| names.insert(&name.node)) {
+                    true => map(clocks
+                        .iter()
+                        .map(|(what, time)| Entry::new(&*what.node, code(literal(&time.node))))
+                        .collect()),
+                    false => list(clocks.iter().map(|(what, time)| {
+                        code(format!("{} {}", what.node, literal(&time.node)))
+                    })),
+                },
+            )
         }
         Stmt::Retry { times, on: None, backoff: None } => {
             Piece::One("retry", code(times.node.to_string()))
@@ -72,10 +75,13 @@ fn stmt(stmt: &Stmt) -> Piece<'_> {
         }
         Stmt::Fallback { to, on } => {
             let to = list(to.iter().map(|to| Value::Code(target(to))));
-            Piece::One("fallback", match errors(on.as_ref()) {
-                Some(errors) => map(vec![Entry::new("to", to), errors]),
-                None => to,
-            })
+            Piece::One(
+                "fallback",
+                match errors(on.as_ref()) {
+                    Some(errors) => map(vec![Entry::new("to", to), errors]),
+                    None => to,
+                },
+            )
         }
         Stmt::Hedge { after, to, max } => {
             let mut entries = vec![
@@ -95,9 +101,11 @@ fn stmt(stmt: &Stmt) -> Piece<'_> {
                 semantic.as_ref().map(|it| Entry::new("semantic", code(it.node.to_string())));
             let ttl = Entry::new("ttl", code(literal(&ttl.node)));
             let mut entries: Vec<_> = semantic.into_iter().chain([ttl]).collect();
-            entries.extend(key.as_ref().map(|key| {
-                Entry::new("key", list(key.iter().map(|it| Value::Code(value(it)))))
-            }));
+            entries.extend(
+                key.as_ref().map(|key| {
+                    Entry::new("key", list(key.iter().map(|it| Value::Code(value(it)))))
+                }),
+            );
             Piece::One("cache", map(entries))
         }
         Stmt::Set { param, op, value: to } => {

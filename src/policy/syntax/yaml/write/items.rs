@@ -1,7 +1,9 @@
 //! Statements.
 
-use super::super::super::format::expr::{cond, knobs, literal, order, path, quote, set_term, target};
 use super::super::super::format::doc::Doc;
+use super::super::super::format::expr::{
+    cond, knobs, literal, order, path, quote, set_term, target,
+};
 use super::super::super::format::{block as lines_of, expr};
 use super::super::super::tree::{
     Arm, Breach, By, ExperimentLine, Item, LetBody, LimitAmount, Mark, SetExpr, SetOp, SetTerm,
@@ -15,9 +17,7 @@ use super::{Piece, block, code, list, map, rows, tall};
 pub fn item(item: &Item) -> Piece<'_> {
     match item {
         Item::Language(version) => Piece::One("language", code(version.node.to_string())),
-        Item::Import { path, alias: None } => {
-            Piece::Row("imports", Value::Text(path.node.clone()))
-        }
+        Item::Import { path, alias: None } => Piece::Row("imports", Value::Text(path.node.clone())),
         Item::Import { path, alias: Some(alias) } => {
             let file = Entry::new("file", Value::Text(path.node.clone()));
             Piece::Row("imports", map(vec![file, Entry::new("as", code(&*alias.node))]))
@@ -50,9 +50,10 @@ pub fn item(item: &Item) -> Piece<'_> {
         }
         Item::Schedule(schedule) => {
             let to = schedule.to.as_ref().map(|to| format!("..{}", to.node)).unwrap_or_default();
-            let hours = schedule.hours.as_ref().map(|(open, close)| {
-                format!(" {}..{}", literal(&open.node), literal(&close.node))
-            });
+            let hours = schedule
+                .hours
+                .as_ref()
+                .map(|(open, close)| format!(" {}..{}", literal(&open.node), literal(&close.node)));
             let hours = hours.unwrap_or_default();
             let text = format!("{}{to}{hours} {}", schedule.from.node, schedule.zone.node);
             Piece::Pair("schedules", schedule.name.node.clone(), code(text))

@@ -31,8 +31,7 @@ fn plain(text: &str, flow: bool) -> bool {
 
 /// Whether a character can stand in YAML as it is, and ends no line.
 pub fn printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// A text of the language.
