@@ -29,7 +29,6 @@ pub struct Args {
 /// A policy file that was read and compiled.
 pub(super) struct Checked {
     pub file: String,
-    pub text: String,
     pub compiled: Compiled,
 }
 
@@ -150,14 +149,25 @@ pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
 
 /// Reads and compiles one file.
 pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, String> {
+    let (file, text) = read(path)?;
+    let compiled = compile_text(path, &text, catalog);
+    Ok(Checked { file, compiled })
+}
+
+/// The name of a file for people, and its text.
+pub(super) fn read(path: &Path) -> Result<(String, String), String> {
     let file = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| format!("{file}: this is no text: {}", error.utf8_error()))?;
+    Ok((file, text))
+}
+
+/// Compiles a text that stands at a path, or might.
+pub(super) fn compile_text(path: &Path, text: &str, catalog: &Arc<Catalog>) -> Compiled {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let files =
         |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
     let surroundings = Surroundings { catalog, files: &files };
-    let compiled = policy::compile(&name_of(path), &file, &text, &surroundings);
-    Ok(Checked { file, text, compiled })
+    policy::compile(&name_of(path), &path.display().to_string(), text, &surroundings)
 }

@@ -5,6 +5,7 @@
 mod check;
 mod convert;
 mod demo;
+mod diff;
 mod explain;
 mod fmt;
 mod models;
@@ -46,6 +47,8 @@ enum Command {
     Demo(demo::Args),
     /// Check policies, and say all that is wrong with them.
     Check(check::Args),
+    /// Say which requests fare otherwise under a new version of a policy.
+    Diff(diff::Args),
     /// Say why a request goes where it goes; or what a code like P2003 means.
     Explain(explain::Args),
     /// List the models of the catalogue.
@@ -58,7 +61,7 @@ enum Command {
     Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
-    /// Write a policy in its other spelling: as YAML, or in the language's own.
+    /// Write a policy in its other spelling, or make one of another gateway's configuration.
     Convert(convert::Args),
 }
 
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Simulate(args) => simulate::run(&args),

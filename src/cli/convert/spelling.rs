@@ -2,32 +2,17 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::super::{DONE, FAILED, FAULTS, output};
+use super::Args;
+use crate::cli::{DONE, FAULTS, output};
 use crate::policy::sources::Sources;
+use crate::policy::syntax::tree::File;
 use crate::policy::syntax::{self, yaml};
-
-/// Which policy, and where to.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The policy; its ending says how it is spelt.
-    #[arg(value_name = "FROM")]
-    from: PathBuf,
-    /// The file to write, whose ending says how; `-` is standard output.
-    #[arg(value_name = "TO", default_value = "-")]
-    to_file: PathBuf,
-    /// The spelling to write; without it, the ending of TO says so, or it is the other one.
-    #[arg(long, value_enum, value_name = "SPELLING")]
-    to: Option<Spelling>,
-    /// Write over a file that is there.
-    #[arg(long)]
-    force: bool,
-}
 
 /// The two ways to write a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Spelling {
+pub enum Spelling {
     /// `.yaml`, `.yml`
     Yaml,
     /// `.policy`
@@ -43,61 +28,62 @@ impl Spelling {
             _ => None,
         }
     }
-}
 
-pub(super) fn run(args: &Args) -> u8 {
-    match convert(args) {
-        Ok(code) => code,
-        Err(problem) => {
-            output::problem(problem);
-            FAILED
+    /// A policy in this spelling.
+    pub(super) fn print(self, policy: &File) -> String {
+        match self {
+            Spelling::Yaml => yaml::format(policy),
+            Spelling::Policy => syntax::format(policy),
         }
     }
 }
 
-fn convert(args: &Args) -> Result<u8, String> {
-    let from = args.from.display().to_string();
-    let text = std::fs::read_to_string(&args.from).map_err(|error| format!("{from}: {error}"))?;
-    let parsed = syntax::parse_file(&from, &text);
+/// Whether a file is a policy, and not some other gateway's configuration.
+pub(super) fn is_policy(file: &Path, text: &str) -> bool {
+    let name = file.to_string_lossy();
+    [".policy", ".policy.yaml", ".policy.yml"].iter().any(|ending| name.ends_with(ending))
+        || yaml::is_policy(text)
+}
+
+/// The spelling to write: as it was said, as the ending of the file says, or this one.
+pub(super) fn spelling(args: &Args, otherwise: Spelling) -> Result<Spelling, String> {
+    let named = args.target().and_then(Spelling::of);
+    match (args.to, named, args.target()) {
+        (Some(said), Some(named), Some(file)) if said != named => {
+            Err(format!("`--to` and the ending of {} say different things", file.display()))
+        }
+        (Some(spelling), ..) | (None, Some(spelling), _) => Ok(spelling),
+        (None, None, None) => Ok(otherwise),
+        (None, None, Some(file)) => Err(format!(
+            "{}: end the name in `.policy` or `.yaml`, or say `--to policy` or `--to yaml`",
+            file.display()
+        )),
+    }
+}
+
+pub(super) fn run(args: &Args, text: &str) -> Result<u8, String> {
+    let from = args.file.display().to_string();
+    let (parsed, other) = match Spelling::of(&args.file) {
+        Some(Spelling::Policy) => (syntax::parse(text), Spelling::Yaml),
+        _ => (yaml::parse(text), Spelling::Policy),
+    };
     if !parsed.is_ok() {
-        let sources = Sources::of(&from, &text);
+        let sources = Sources::of(&from, text);
         for finding in &parsed.diagnostics {
-            output::problem(syntax::render(finding, &sources, output::colors()));
+            output::problem(syntax::render(finding, &sources, false));
         }
         return Ok(FAULTS);
     }
-    let to_terminal = args.to_file.as_os_str() == "-";
-    let named = Spelling::of(&args.to_file);
-    let spelling = match (args.to, named) {
-        (Some(said), Some(named)) if said != named => {
-            return Err(format!(
-                "`--to` and the ending of {} say different things",
-                args.to_file.display()
-            ));
-        }
-        (Some(spelling), _) | (None, Some(spelling)) => spelling,
-        (None, None) if to_terminal && yaml::is_yaml(&from) => Spelling::Policy,
-        (None, None) if to_terminal => Spelling::Yaml,
-        (None, None) => {
-            return Err(format!(
-                "{}: end the name in `.policy` or `.yaml`, or say `--to policy` or `--to yaml`",
-                args.to_file.display()
-            ));
-        }
-    };
-    let written = match spelling {
-        Spelling::Yaml => yaml::format(&parsed.file),
-        Spelling::Policy => syntax::format(&parsed.file),
-    };
-    if to_terminal {
-        output::line(written.trim_end_matches('\n'));
-        return Ok(DONE);
+    let written = spelling(args, other)?.print(&parsed.file);
+    match args.target() {
+        Some(file) => write(file, &written, args.force)?,
+        None => output::line(written.trim_end_matches('\n')),
     }
-    write(&args.to_file, &written, args.force)?;
     Ok(DONE)
 }
 
-fn write(path: &Path, text: &str, force: bool) -> Result<(), String> {
+/// Writes a policy, and over another one only if that is wanted.
+pub(super) fn write(path: &Path, text: &str, force: bool) -> Result<(), String> {
     let shown = path.display();
     let mut options = OpenOptions::new();
     match force {
@@ -118,7 +104,20 @@ mod tests {
     const POLICY: &str = "# why\npool p = [sim/tiny]\ndefault -> p {\n  cache off  # new\n}\n";
 
     fn args(from: &Path, to: &Path, force: bool) -> Args {
-        Args { from: from.to_owned(), to_file: to.to_owned(), to: None, force }
+        Args {
+            file: from.to_owned(),
+            to_file: Some(to.to_owned()),
+            from: None,
+            output: None,
+            to: None,
+            force,
+            config_out: None,
+            json: false,
+        }
+    }
+
+    fn convert(args: &Args) -> Result<u8, String> {
+        run(args, &std::fs::read_to_string(&args.file).unwrap())
     }
 
     #[test]
@@ -141,6 +140,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("a.policy"), POLICY).unwrap();
+        assert!(!is_policy(Path::new("config.yaml"), "model_list:\n- model_name: a\n"));
+        assert!(is_policy(Path::new("p.policy.yaml"), "{"));
+        assert!(is_policy(Path::new("p.yaml"), "routes:\n"));
         std::fs::write(at("broken.yaml"), "routes:\n  default: p\n").unwrap();
         assert_eq!(convert(&args(&at("broken.yaml"), &at("b.policy"), false)), Ok(FAULTS));
         assert!(convert(&args(&at("a.policy"), &at("b.txt"), false)).is_err());

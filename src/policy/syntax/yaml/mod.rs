@@ -33,6 +33,22 @@ pub fn is_yaml(file: &str) -> bool {
     ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
 }
 
+/// Whether a text is YAML and has a section of a policy: other programs' YAML has other keys.
+pub fn is_policy(text: &str) -> bool {
+    use document::Kind;
+    let Ok(document) = document::read(text) else { return false };
+    let sections = |kind: &Kind| match kind {
+        Kind::Map(entries) => {
+            entries.iter().any(|(key, _)| items::SECTIONS.contains(&key.text.as_str()))
+        }
+        _ => false,
+    };
+    document.root.is_some_and(|root| match &root.kind {
+        Kind::List(parts) => parts.iter().any(|part| sections(&part.node.kind)),
+        kind => sections(kind),
+    })
+}
+
 /// Reads a policy that is written in YAML. Total, like [`super::parse`], with the same bounds.
 pub fn parse(text: &str) -> Parsed {
     let unmarked = text.strip_prefix('\u{feff}').map(|rest| format!("   {rest}"));
