@@ -187,8 +187,8 @@ pages! {
         "A policy in YAML is made of maps, lists and texts, indented with spaces. A text needs quotes \
          if it has `: ` or ` #` in it, or starts with a sign that YAML gives a meaning; inside of \
          `[ ]` and `{ }` also if it has a comma or a bracket in it.",
-        "routes:\n- default: [a",
-        "routes:\n- default: a";
+        "routes:\n- { name: r, when: task in [chat], to: a }\n- default: a",
+        "routes:\n- { name: r, when: 'task in [chat]', to: a }\n- default: a";
     YAML_FEATURE = "P0041", "a feature of YAML that policies do without",
         "Anchors, aliases, merge keys, tags and further documents are not read: what is used twice \
          gets a name, so that people and proofs can speak of it.",
