@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod explain;
 mod fmt;
+mod formats;
 mod models;
 mod output;
 mod policy;
