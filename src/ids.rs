@@ -53,7 +53,7 @@ name_type! {
     KeyId
 }
 name_type! {
-    /// The name of a policy: its file name without `.policy`.
+    /// The name of a policy: its file name without `.policy`, `.policy.yaml` or `.yaml`.
     PolicyName
 }
 name_type! {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{DONE, FAILED, FAULTS, formats, output};
 use crate::catalog::Catalog;
+use crate::gateway::policy_files::{name_of, policies_of};
 use crate::gateway::serve::{Options, load};
 use crate::gateway::world::{self, Problems};
-use crate::ids::PolicyName;
 use crate::policy::diagnostic::Severity;
 use crate::policy::{self, Compiled, Surroundings, syntax};
 
@@ -165,7 +165,7 @@ pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let found = world::policy_files(path)
+            let found = policies_of(path)
                 .map_err(|error| Problems(vec![format!("{}: {error}", path.display())]))?;
             files.extend(found);
         } else {
@@ -196,7 +196,6 @@ pub(super) fn compile_text(path: &Path, text: &str, catalog: &Arc<Catalog>) -> C
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let files =
         |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
-    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
     let surroundings = Surroundings { catalog, files: &files };
-    policy::compile(&PolicyName::new(name), &path.display().to_string(), text, &surroundings)
+    policy::compile(&name_of(path), &path.display().to_string(), text, &surroundings)
 }

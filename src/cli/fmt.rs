@@ -10,7 +10,8 @@ use crate::policy::syntax;
 /// Lay policies out in the one canonical way. Comments stay.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Policy files, or folders of them; `-` is standard input.
+    /// Policy files, or folders of them, in either spelling; `-` is standard input, which has to
+    /// be in the language's own.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Change nothing; exit with 1 if something would change.
@@ -90,9 +91,9 @@ fn standard_input(check: bool) -> u8 {
 
 /// The text in its canonical layout; findings are printed where it cannot be read.
 fn formatted(file: &str, text: &str) -> Option<String> {
-    let parsed = syntax::parse(text);
+    let parsed = syntax::parse_file(file, text);
     if parsed.is_ok() {
-        return Some(syntax::format(&parsed.file));
+        return Some(syntax::format_file(file, &parsed.file));
     }
     let sources = Sources::of(file, text);
     for finding in &parsed.diagnostics {

@@ -65,7 +65,7 @@ enum Command {
     Fmt(fmt::Args),
     /// Serve an editor: findings, completion, hover, renaming and more in VS Code, Neovim, Helix …
     Lsp(lsp::Args),
-    /// Make a policy of another gateway's configuration.
+    /// Write a policy in its other spelling, or make one of another gateway's configuration.
     Convert(convert::Args),
 }
 

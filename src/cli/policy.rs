@@ -8,6 +8,7 @@ use reqwest::{Client, Method, Url};
 use serde_json::{Map, Value, json};
 
 use super::{DONE, FAILED, FAULTS, output};
+use crate::gateway::policy_files::name_of;
 
 /// The longest that the gateway may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -150,8 +151,7 @@ async fn carry_out(args: &Args) -> Result<Value, Trouble> {
         Command::Stage { file, name } => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Trouble::Unasked(format!("{}: {error}", file.display())))?;
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let name = name.clone().unwrap_or(stem);
+            let name = name.clone().unwrap_or_else(|| name_of(file).to_string());
             admin.ask(Method::PUT, &["policies", &name, "staged"], text).await
         }
         Command::Unstage(which) => {

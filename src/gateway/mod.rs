@@ -20,6 +20,7 @@ mod intake;
 pub mod lanes;
 mod models;
 mod pages;
+pub mod policy_files;
 pub mod reload;
 pub mod serve;
 mod state;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::auth::Keyring;
+use super::policy_files::{name_of, policies_of};
 use crate::catalog::spec::ProviderModels;
 use crate::catalog::{Catalog, ModelIdx};
 use crate::config::{Config, ProviderConfig, ServedModel};
@@ -385,8 +386,7 @@ pub struct PolicySource {
 impl PolicySource {
     /// A policy in a file; it is called like the file.
     fn at(path: &Path, text: String) -> PolicySource {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let name = PolicyName::new(stem);
+        let name = name_of(path);
         PolicySource { name, file: path.display().to_string(), path: Some(path.to_owned()), text }
     }
 
@@ -448,11 +448,11 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
         add(path, problems);
     }
     if let Some(folder) = &setting.config.policies {
-        match policy_files(folder) {
+        match policies_of(folder) {
             Ok(files) => {
                 if files.is_empty() {
                     let message = format!("the folder {} holds no policy", folder.display());
-                    let help = "put a file `NAME.policy` into it".to_owned();
+                    let help = "put a file `NAME.policy` or `NAME.policy.yaml` into it".to_owned();
                     problems.push(folder.error(message, Some(help)).to_string());
                 }
                 files.iter().for_each(|file| add(file, problems));
@@ -463,21 +463,21 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
             }
         }
     }
+    for (index, source) in sources.iter().enumerate() {
+        let other = sources[..index].iter().find(|other| {
+            let paths = source.path.as_deref().zip(other.path.as_deref());
+            other.name == source.name && paths.is_some_and(|(one, other)| !is_same(one, other))
+        });
+        if let Some(other) = other {
+            let (name, one, two) = (&source.name, &other.file, &source.file);
+            problems.push(format!("two policies are called {name}: {one} and {two}"));
+        }
+    }
     if setting.config.policy.is_none() && setting.config.policies.is_none() {
         let file = "built-in default.policy".to_owned();
         sources.push(PolicySource::built_in("default", file, BUILT_IN_POLICY));
     }
     sources
-}
-
-/// The policies of a folder, by name.
-pub fn policy_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "policy"))
-        .collect();
-    files.sort();
-    Ok(files)
 }
 
 /// One that is called `default` or `main`, else the first.

@@ -14,7 +14,7 @@ use lsp_types::{Location, Position, Range, TextDocumentContentChangeEvent, Uri};
 use super::index::Index;
 use super::position::Lines;
 use crate::catalog::Catalog;
-use crate::gateway::world::policy_files;
+use crate::gateway::policy_files::policies_of;
 use crate::ids::PolicyName;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::load::{Loaded, joined, load};
@@ -338,7 +338,7 @@ impl Policy {
 }
 
 fn policies_in(folder: &str) -> Vec<String> {
-    let found = policy_files(Path::new(folder)).unwrap_or_default();
+    let found = policies_of(Path::new(folder)).unwrap_or_default();
     found.iter().take(MOST_CANDIDATES).map(|path| slashes(path)).collect()
 }
 

@@ -183,6 +183,32 @@ pages! {
          than nothing.",
         "limit l 0/min per key.id else deny",
         "limit l 1/min per key.id else deny";
+    YAML = "P0040", "the YAML cannot be read",
+        "A policy in YAML is made of maps, lists and texts, indented with spaces. A text needs quotes \
+         if it has `: ` or ` #` in it, or starts with a sign that YAML gives a meaning; inside of \
+         `[ ]` and `{ }` also if it has a comma or a bracket in it.",
+        "routes:\n- { name: r, when: task in [chat], to: a }\n- default: a",
+        "routes:\n- { name: r, when: 'task in [chat]', to: a }\n- default: a";
+    YAML_FEATURE = "P0041", "a feature of YAML that policies do without",
+        "Anchors, aliases, merge keys, tags and further documents are not read: what is used twice \
+         gets a name, so that people and proofs can speak of it.",
+        "routes:\n- default: &main a",
+        "pools:\n  main: { members: [a/m] }\nroutes:\n- default: main";
+    YAML_TWICE = "P0042", "a key stands twice in a map",
+        "YAML leaves open which of the two holds, so neither does. What is said several times is a \
+         list: of values, or of maps with the key once in each.",
+        "pools:\n  a: { members: [x/m] }\n  a: { members: [y/m] }",
+        "pools:\n  a: { members: [x/m, y/m] }";
+    YAML_KEY = "P0043", "a key is unknown or missing",
+        "Every statement has its keys; the message says which. Keys avoid the words that YAML 1.1 \
+         reads as true and false: error classes stand behind `if`, not `on`.",
+        "routes:\n- default: a\n  retry: { times: 2, on: [timeout] }",
+        "routes:\n- default: a\n  retry: { times: 2, if: [timeout] }";
+    YAML_SHAPE = "P0044", "something else is expected",
+        "A map, a list or a text stands where something else is expected, or a text is not what its \
+         place asks for.",
+        "routes:\n  default: a",
+        "routes:\n- default: a";
     UNKNOWN_STATEMENT = "P1001", "an unknown statement",
         "Every statement starts with a word that says what it is: pool, route, deny, budget …",
         "rout code when a -> p",

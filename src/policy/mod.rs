@@ -63,7 +63,8 @@ pub fn compile(
     let sources = Arc::new(loaded.sources);
     let readable =
         loaded.diagnostics.iter().all(|found| found.severity < diagnostic::Severity::Error);
-    let (program, found) = check::check(name, &sources, &loaded.units, surroundings);
+    let (program, mut found) = check::check(name, &sources, &loaded.units, surroundings);
+    syntax::yaml::fit_fixes(&sources, &mut found);
     let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(found);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);

@@ -3,7 +3,7 @@
 use pointsman::policy::Compiled;
 use pointsman::policy::plan::{Decision, PlanReason};
 use pointsman::policy::program::{CacheDirective, Hold, Program};
-use pointsman::policy::syntax::{format, parse, render};
+use pointsman::policy::syntax::{format, parse, render, yaml};
 use pointsman::units::NanoDollars;
 
 use crate::situation::{Request, ids};
@@ -51,6 +51,26 @@ fn every_example_is_formatted() {
                 continue;
             }
             assert_eq!(formatted, text, "{file}");
+        }
+    }
+}
+
+#[test]
+fn every_example_is_the_same_as_yaml() {
+    for folder in ["policies", "policies/shared", "policies/teams"] {
+        for (file, text) in policies(folder) {
+            let tree = parse(&text).file;
+            let written = yaml::format(&tree);
+            let back = yaml::parse(&written);
+            assert!(back.is_ok(), "{file}\n{written}");
+            assert_eq!(back.file, tree, "{file}");
+            assert_eq!(format(&back.file), text, "{file}");
+            assert_eq!(yaml::format(&back.file), written, "{file}");
+            if folder != "policies" {
+                continue; // Files that others import or delegate to.
+            }
+            let compiled = compiled(&format!("{file}.yaml"), &written);
+            assert!(compiled.diagnostics.is_empty(), "{file}: {}", messages(&compiled));
         }
     }
 }

@@ -6,6 +6,7 @@ mod broken;
 mod examples;
 mod fuzz;
 mod situation;
+mod spellings;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -33,7 +34,9 @@ fn policies(folder: &str) -> Vec<(String, String)> {
     let mut found: Vec<_> = std::fs::read_dir(path(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "policy"))
+        .filter(|path| {
+            path.extension().is_some_and(|ending| ending == "policy" || ending == "yaml")
+        })
         .map(|path| {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             (name, std::fs::read_to_string(&path).unwrap())

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Args;
+use super::spelling::{Spelling, spelling};
 use crate::catalog::Catalog;
-use crate::cli::{DONE, FAILED, output};
+use crate::cli::{DONE, output};
 use crate::convert::{Converted, Kind, Severity, convert};
-use crate::policy::syntax;
 
 /// Whose configuration it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,27 +38,12 @@ impl From {
     }
 }
 
-pub(super) fn run(args: &Args) -> u8 {
-    let shown = args.file.display();
-    let text = match read(&args.file) {
-        Ok(text) => text,
-        Err(error) => {
-            output::problem(format!("{shown}: {error}"));
-            return FAILED;
-        }
-    };
-    let converted = match convert(args.from.kind(), &text, &Catalog::embedded()) {
-        Ok(converted) => converted,
-        Err(error) => {
-            output::problem(format!("{shown}: {error}"));
-            return FAILED;
-        }
-    };
-    let policy = syntax::format(&converted.policy);
-    if let Err(error) = write(args, &converted, &policy) {
-        output::problem(error);
-        return FAILED;
-    }
+pub(super) fn run(args: &Args, text: &str) -> Result<u8, String> {
+    let kind = args.from.unwrap_or(From::Auto).kind();
+    let converted = convert(kind, text, &Catalog::embedded())
+        .map_err(|error| format!("{}: {error}", args.file.display()))?;
+    let policy = spelling(args, Spelling::Policy)?.print(&converted.policy);
+    write(args, &converted, &policy)?;
     if args.json {
         let told = json!({
             "from": converted.kind.name(),
@@ -67,24 +52,27 @@ pub(super) fn run(args: &Args) -> u8 {
             "report": converted.report,
         });
         output::line(told.to_string());
-        return DONE;
+        return Ok(DONE);
     }
-    if args.output.is_none() {
+    if args.target().is_none() {
         output::line(policy.trim_end_matches('\n'));
     }
     report(&converted, args.config_out.is_some());
-    DONE
+    Ok(DONE)
 }
 
-fn read(file: &Path) -> Result<String, String> {
+/// The text of a file, or of standard input.
+pub(super) fn read(file: &Path) -> Result<String, String> {
+    let shown = file.display();
     let mut bytes = Vec::new();
     let read = if file.as_os_str() == "-" {
         std::io::stdin().read_to_end(&mut bytes).map(drop)
     } else {
         std::fs::read(file).map(|found| bytes = found)
     };
-    read.map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| format!("this is no text: {}", error.utf8_error()))
+    read.map_err(|error| format!("{shown}: {error}"))?;
+    String::from_utf8(bytes)
+        .map_err(|error| format!("{shown}: this is no text: {}", error.utf8_error()))
 }
 
 fn write(args: &Args, converted: &Converted, policy: &str) -> Result<(), String> {
@@ -94,10 +82,10 @@ fn write(args: &Args, converted: &Converted, policy: &str) -> Result<(), String>
             .and_then(|mut out| out.write_all(config.as_bytes()))
             .map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    if let Some(file) = &args.output {
-        std::fs::write(file, policy).map_err(|error| format!("{}: {error}", file.display()))?;
+    match args.target() {
+        Some(file) => super::spelling::write(file, policy, args.force),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The report for people, the bad news last, where they are read.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use similar::TextDiff;
 
+use crate::gateway::world::PolicySource;
 use crate::policy::diff::{self, told};
 use crate::policy::program::Program;
 use crate::policy::syntax;
@@ -28,9 +29,10 @@ pub struct Changes {
     pub lines: String,
 }
 
-/// What a text changes in a policy. `new` is what it compiles to, where it does.
-pub fn changes(old: Option<&Program>, text: &str, new: Option<&Program>) -> Changes {
-    let changes = of_texts(old.map_or("", |old| old.sources.file_text(0)), text);
+/// What a draft changes in a policy. `new` is what it compiles to, where it does.
+pub fn changes(old: Option<&Program>, draft: &PolicySource, new: Option<&Program>) -> Changes {
+    let text = old.map_or("", |old| old.sources.file_text(0));
+    let changes = of_texts(&draft.file, text, &draft.text);
     let (Some(old), Some(new)) = (old, new) else { return changes };
     match diff::diff(old, new) {
         Ok(diff) => Changes {
@@ -42,8 +44,9 @@ pub fn changes(old: Option<&Program>, text: &str, new: Option<&Program>) -> Chan
     }
 }
 
-fn of_texts(old: &str, new: &str) -> Changes {
-    let (before, after) = (syntax::parse(old).file, syntax::parse(new).file);
+/// Of two texts for the same file.
+fn of_texts(file: &str, old: &str, new: &str) -> Changes {
+    let (before, after) = (syntax::parse_file(file, old).file, syntax::parse_file(file, new).file);
     let items = |file: &syntax::tree::File| -> BTreeMap<String, Vec<Item>> {
         let mut named: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         for line in &file.items {
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn names_say_what_came_went_and_changed() {
         let new = "# a comment\npool small = [sim/small,\n  sim/medium]\npool new = [sim/large]\nroute a when request.stream -> new\ndefault -> small\n";
-        let found = of_texts(OLD, new);
+        let found = of_texts("p.policy", OLD, new);
         assert_eq!(found.added, ["pool new"]);
         assert_eq!(found.removed, ["pool old"]);
         assert_eq!(found.changed, ["pool small", "route a"]);
@@ -120,9 +123,9 @@ mod tests {
 
     #[test]
     fn layout_changes_lines_and_no_names() {
-        let found = of_texts(OLD, &OLD.replace(" = ", "   = "));
+        let found = of_texts("p.policy", OLD, &OLD.replace(" = ", "   = "));
         assert!(found.added.is_empty() && found.removed.is_empty() && found.changed.is_empty());
         assert!(found.lines.contains("+pool small   = [sim/small]"));
-        assert_eq!(of_texts(OLD, OLD).lines, "");
+        assert_eq!(of_texts("p.policy", OLD, OLD).lines, "");
     }
 }

@@ -160,7 +160,7 @@ pub(super) async fn diff(State(gateway): State<Arc<Gateway>>, Path(name): Path<S
         let draft = Draft::of(&world, &name, waiting(kept, &name)?)?;
         let active = world.policies.get(&name);
         let new = draft.program().ok();
-        let changes = changes(active.map(|old| &**old), &draft.source.text, new.map(|new| &**new));
+        let changes = changes(active.map(|old| &**old), &draft.source, new.map(|new| &**new));
         let told = json!({
             "name": name,
             "active": active.map(|program| program.generation.to_string()),

@@ -12,9 +12,10 @@ mod render;
 pub mod scan;
 pub mod spans;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tree;
 pub mod words;
+pub mod yaml;
 
 pub use format::format;
 pub use render::{Position, position, render, to_json};
@@ -44,28 +45,48 @@ impl Parsed {
     pub fn is_ok(&self) -> bool {
         self.diagnostics.iter().all(|diagnostic| diagnostic.severity < Severity::Error)
     }
+
+    /// A text that is not read at all.
+    fn refused(diagnostic: Diagnostic) -> Parsed {
+        let broken = vec!["default".to_owned()];
+        Parsed { file: File::empty(), diagnostics: vec![diagnostic], broken }
+    }
+
+    /// Puts the findings in order, and no more of them than anybody reads.
+    fn settle(&mut self) {
+        self.diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
+        let more = self.diagnostics.len().saturating_sub(MAX_FINDINGS);
+        self.diagnostics.truncate(MAX_FINDINGS);
+        if more > 0
+            && let Some(last) = self.diagnostics.last_mut()
+        {
+            last.notes.push(format!("{more} more findings are not shown"));
+        }
+    }
 }
 
 /// Reads a policy. Total: whatever the text, there is a tree and a list of findings.
 ///
 /// Texts past [`MAX_FILE_BYTES`], [`MAX_LINE_BYTES`] or [`MAX_NESTING`] are refused unread.
 pub fn parse(text: &str) -> Parsed {
-    let refused = |diagnostic| Parsed {
-        file: File { items: Vec::new(), tail: Vec::new() },
-        diagnostics: vec![diagnostic],
-        broken: vec!["default".to_owned()],
-    };
     // Editors of some systems put a byte order mark first; blanks keep every byte in its place.
     let unmarked = text.strip_prefix('\u{feff}').map(|rest| format!("   {rest}"));
     let text = unmarked.as_deref().unwrap_or(text);
-    if let Some(diagnostic) = scan::too_large(text) {
-        return refused(diagnostic);
-    }
+    let mut parsed = match scan::too_large(text) {
+        Some(diagnostic) => Parsed::refused(diagnostic),
+        None => read(text),
+    };
+    parsed.settle();
+    parsed
+}
+
+/// Reads a text, however long it is.
+fn read(text: &str) -> Parsed {
     let scan = scan::scan(text);
     if let Some(diagnostic) = scan.too_deep() {
-        return refused(diagnostic);
+        return Parsed::refused(diagnostic);
     }
-    let mut parsed = match grammar::run(Rule::file, text).map(|mut pairs| pairs.next()) {
+    match grammar::run(Rule::file, text).map(|mut pairs| pairs.next()) {
         Ok(Some(pair)) => {
             let mut lower = lower::Lower::new(&scan);
             let file = lower.file(pair);
@@ -75,21 +96,23 @@ pub fn parse(text: &str) -> Parsed {
             let found = recover::recover(&scan, other.err());
             Parsed { file: found.file, diagnostics: found.diagnostics, broken: found.broken }
         }
-    };
-    parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    let more = parsed.diagnostics.len().saturating_sub(MAX_FINDINGS);
-    parsed.diagnostics.truncate(MAX_FINDINGS);
-    if more > 0
-        && let Some(last) = parsed.diagnostics.last_mut()
-    {
-        last.notes.push(format!("{more} more findings are not shown"));
     }
-    parsed
 }
 
 /// Reads the file of a policy, in whichever of the two spellings its name says.
-pub fn parse_file(_file: &str, text: &str) -> Parsed {
-    parse(text)
+pub fn parse_file(file: &str, text: &str) -> Parsed {
+    match yaml::is_yaml(file) {
+        true => yaml::parse(text),
+        false => parse(text),
+    }
+}
+
+/// Prints the file of a policy, in whichever of the two spellings its name says.
+pub fn format_file(file: &str, tree: &File) -> String {
+    match yaml::is_yaml(file) {
+        true => yaml::format(tree),
+        false => format(tree),
+    }
 }
 
 /// Reads one constant on its own, as it would be written in a policy: `8k`, `$0.02`, `2s`. `None`

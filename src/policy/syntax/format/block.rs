@@ -21,7 +21,7 @@ pub fn rung(rung: &Rung) -> Printed<'_> {
         }
         Rung::MaxCost(amount) => text(format!("max_cost {}", literal(&amount.node))),
         Rung::Deadline(time) => text(format!("deadline {}", literal(&time.node))),
-        Rung::Hold(amount) => text(hold(&amount.node)),
+        Rung::Hold(amount) => text(format!("hold {}", hold(&amount.node))),
     }
 }
 
@@ -146,7 +146,7 @@ pub fn stmt(stmt: &Stmt) -> Printed<'_> {
             };
             format!("log {} {share}", what.node).into()
         }
-        Stmt::Hold(amount) => hold(&amount.node).into(),
+        Stmt::Hold(amount) => format!("hold {}", hold(&amount.node)).into(),
     })
 }
 
@@ -188,7 +188,8 @@ pub fn probe(line: &TestLine) -> Printed<'_> {
     })
 }
 
-fn expect(expectation: &Expectation) -> Doc {
+/// What a test expects.
+pub fn expect(expectation: &Expectation) -> Doc {
     match expectation {
         Expectation::ModelsIn(how_many, pool) => {
             format!("{} model in {}", quantifier(*how_many), pool.node).into()
@@ -208,11 +209,12 @@ fn separated(elements: Vec<Doc>) -> Doc {
     Doc::Group(vec![Doc::Nest(vec![commas(elements)])])
 }
 
-fn hold(hold: &Hold) -> String {
+/// How much is held back: `full`, `64 tokens`.
+pub fn hold(hold: &Hold) -> String {
     match hold {
-        Hold::None => "hold none".to_owned(),
-        Hold::Full => "hold full".to_owned(),
-        Hold::Tokens(amount) | Hold::For(amount) => format!("hold {}", literal(amount)),
+        Hold::None => "none".to_owned(),
+        Hold::Full => "full".to_owned(),
+        Hold::Tokens(amount) | Hold::For(amount) => literal(amount),
     }
 }
 

@@ -79,6 +79,24 @@ pub fn print(doc: &Doc, indent: usize, out: &mut String) {
     }
 }
 
+/// Prints a document on one line, however long that gets.
+pub fn flat(doc: &Doc) -> String {
+    let mut out = String::new();
+    let mut todo = vec![doc];
+    while let Some(doc) = todo.pop() {
+        match doc {
+            Doc::Text(text) => out.push_str(text),
+            Doc::Either(flat, _) => out.push_str(flat),
+            Doc::Line => out.push(' '),
+            Doc::Soft => {}
+            Doc::Cat(parts) | Doc::Nest(parts) | Doc::Group(parts) => {
+                todo.extend(parts.iter().rev())
+            }
+        }
+    }
+    out
+}
+
 /// Whether these, and what follows up to the next possible line break, fit into so many columns.
 fn fits(parts: &[Doc], after: &[(usize, bool, &Doc)], width: usize) -> bool {
     let mut room = width;

@@ -2,8 +2,8 @@
 
 use super::super::tree::{
     AttrPart, AttrPath, Breach, By, Cond, CondKind, HasKind, Knob, Literal, LiteralValue,
-    Membership, Name, Pick, PickStrategy, SetExpr, SetOp, SetTerm, Spanned, Target, TargetKind,
-    Test, Value, ValueKind,
+    Membership, Name, Pick, PickStrategy, SetExpr, SetOp, SetTerm, Target, TargetKind, Test, Value,
+    ValueKind,
 };
 use super::doc::Doc;
 
@@ -204,19 +204,20 @@ pub fn goes(to: &Target) -> Doc {
 
 /// `[a, b] plus c except d`, each further term on a line of its own if need be.
 pub fn set_expr(set: &SetExpr) -> Doc {
-    let mut parts = vec![set_term(&set.first)];
+    let mut parts = vec![set_term(&set.first.node)];
     for (op, term) in &set.rest {
         let word = match op {
             SetOp::Plus => "plus ",
             SetOp::Except => "except ",
         };
-        parts.extend([Doc::Line, word.into(), set_term(term)]);
+        parts.extend([Doc::Line, word.into(), set_term(&term.node)]);
     }
     Doc::Cat(parts)
 }
 
-fn set_term(term: &Spanned<SetTerm>) -> Doc {
-    match &term.node {
+/// `[a, b]`, `models where …`, or the name of a pool.
+pub fn set_term(term: &SetTerm) -> Doc {
+    match term {
         SetTerm::List(targets) => in_brackets(targets.iter().map(target).collect()),
         SetTerm::Models(None) => "models".into(),
         SetTerm::Models(Some(cond)) => cat(["models where ".into(), self::cond(cond)]),
@@ -226,6 +227,11 @@ fn set_term(term: &Spanned<SetTerm>) -> Doc {
 
 /// `pick best of 3`
 pub fn pick(pick: &Pick) -> Doc {
+    cat(["pick ".into(), order(pick)])
+}
+
+/// `best of 3`
+pub fn order(pick: &Pick) -> Doc {
     let by = match &pick.strategy.node {
         PickStrategy::Cheapest => "cheapest".into(),
         PickStrategy::Fastest => "fastest".into(),
@@ -238,7 +244,7 @@ pub fn pick(pick: &Pick) -> Doc {
         }
     };
     let of = pick.of.as_ref().map(|of| format!(" of {}", of.node)).unwrap_or_default();
-    cat(["pick ".into(), by, of.into()])
+    cat([by, of.into()])
 }
 
 /// ` { name value, … }`, or nothing.

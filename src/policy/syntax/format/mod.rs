@@ -5,9 +5,9 @@
 //! they were spelt, comments where they stood (or before the statement they stood in), and at most
 //! one blank line in a row.
 
-mod block;
-mod doc;
-mod expr;
+pub(super) mod block;
+pub(super) mod doc;
+pub(super) mod expr;
 mod item;
 
 use super::tree::{Block, File, Line, Trivia};
@@ -21,8 +21,9 @@ pub fn format(file: &File) -> String {
 }
 
 /// A statement: what is printed first, and the block behind it if it has one.
-struct Printed<'a> {
-    head: Doc,
+pub(super) struct Printed<'a> {
+    /// What stands in front of the block.
+    pub head: Doc,
     block: Option<Nested<'a>>,
 }
 

@@ -1,11 +1,11 @@
 //! Tests of the language's front end, from outside.
 
-mod generate;
+pub mod generate;
 mod layout;
 mod lowering;
 mod messages;
-mod properties;
-mod samples;
+pub mod properties;
+pub mod samples;
 
 use super::tree::File;
 use crate::policy::sources::Sources;

@@ -40,7 +40,7 @@ fn survey(text: &str) -> Result<(), TestCaseError> {
 }
 
 /// Every span of a tree; its debug text has them all.
-fn spans(file: &File) -> Vec<Span> {
+pub fn spans(file: &File) -> Vec<Span> {
     let text = format!("{file:?}");
     let pieces = text.split("Span { start: ").skip(1);
     let number = |text: &str| text.split([',', ' ']).next().and_then(|n| n.parse().ok());
