@@ -3,12 +3,13 @@
 mod candidates;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 pub use candidates::output_limit;
-use candidates::{Needs, Ordered};
+use candidates::{Needs, Ordered, Ranks};
 
 use super::cond::Operand;
 use super::models::duration;
@@ -18,7 +19,7 @@ use super::plan::{
 };
 use super::program::{Assumption, CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
 use super::schema::{Attr, AttrRef};
-use super::value::{Facts, Value};
+use super::value::{Facts, Value, Worked};
 use crate::catalog::{Live, Model, ModelIdx};
 use crate::units::NanoDollars;
 
@@ -74,8 +75,12 @@ impl Facts for WithLive<'_> {
         self.facts.now()
     }
 
-    fn worked_out(&self, declared: &super::cond::Declared) -> Value<'_> {
-        self.facts.worked_out(declared)
+    fn worked_out<'a>(
+        &'a self,
+        declared: &super::cond::Declared,
+        through: &dyn Facts,
+    ) -> Option<&'a Worked> {
+        self.facts.worked_out(declared, through)
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {
@@ -194,6 +199,7 @@ pub fn decide_listening(
         route: route.map_or_else(|| "requested".into(), |route| route.rule.name.clone()),
         line: route.map(|route| route.rule.line),
         needs: Needs::of(situation.facts),
+        ranks: RefCell::default(),
     };
     builder.build(target, listener)
 }
@@ -224,6 +230,8 @@ struct Builder<'a> {
     route: Arc<str>,
     line: Option<u32>,
     needs: Needs,
+    /// Borrowed only within one ordering.
+    ranks: RefCell<Ranks>,
 }
 
 impl Builder<'_> {

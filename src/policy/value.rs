@@ -86,6 +86,15 @@ impl OwnedValue {
     }
 }
 
+/// What came of asking a script or a classifier.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Worked {
+    /// A value; absent where it cannot say.
+    Said(OwnedValue),
+    /// Nothing that can be used, and why: "script risk.rhai: stopped after 2ms".
+    Failed(Arc<str>),
+}
+
 /// Whatever conditions are evaluated against: a request, a model, an attempt.
 ///
 /// Implementations compute lazily; the evaluator asks only for what a live rule needs. The same
@@ -94,10 +103,15 @@ pub trait Facts {
     /// The attribute's value, or [`Value::Absent`].
     fn get(&self, attr: &AttrRef) -> Value<'_>;
 
-    /// What a script or a classifier says of the request, for an attribute that a policy declares.
-    /// Absent where there is nobody to ask, or no usable answer: then the declared `else` holds.
-    fn worked_out(&self, _declared: &super::cond::Declared) -> Value<'_> {
-        Value::Absent
+    /// What a script or a classifier says, for an attribute that a policy declares; it is asked once.
+    /// `None` where there is nobody to ask. What it wants to know itself is asked of `through`: the
+    /// outermost of the facts laid over each other.
+    fn worked_out<'a>(
+        &'a self,
+        _declared: &super::cond::Declared,
+        _through: &dyn Facts,
+    ) -> Option<&'a Worked> {
+        None
     }
 
     /// The instant of the decision; schedules are resolved against it.

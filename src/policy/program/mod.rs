@@ -13,12 +13,12 @@ pub use settings::*;
 
 use super::cond::{Cond, Operand};
 use super::diagnostic::Diagnostic;
+use super::scripted::BoundScript;
 use super::sources::Sources;
 use super::syntax::tree::Span;
 use super::table::Table;
 use crate::catalog::{Catalog, ModelIdx};
 use crate::ids::{Generation, PolicyName};
-use crate::script::Script;
 use crate::units::NanoDollars;
 
 /// A compiled policy, immutable and shared by all requests that it decides.
@@ -55,8 +55,10 @@ pub struct Program {
     pub budgets: Vec<Budget>,
     /// How much is sent at most, over time or at once.
     pub limits: Vec<Limit>,
-    /// The scripts that `pick script` and `judge[..]` name.
-    pub scripts: Vec<Arc<Script>>,
+    /// The scripts that `pick script` names.
+    pub ranks: Vec<Arc<BoundScript>>,
+    /// All scripts, in the order in which the policy names them.
+    pub scripts: Vec<Arc<BoundScript>>,
     /// What is taken for granted of all requests.
     pub assumptions: Vec<Assumption>,
     /// What holds for all requests.
@@ -197,7 +199,7 @@ pub enum PickBy {
     LeastBusy,
     /// Each in turn.
     RoundRobin,
-    /// `scripts[i]` says a number for each; the highest first.
+    /// `ranks[i]` says a number for each; the highest first.
     Script(usize),
 }
 
