@@ -194,7 +194,8 @@ fn insert(record: &mut Record, path: &[Arc<str>], value: Datum) {
         [] => {}
         [name] => _ = record.insert((&**name).into(), value),
         [name, rest @ ..] => {
-            let inner = record.entry((&**name).into()).or_insert_with(|| Datum::from_map(Record::new()));
+            let inner =
+                record.entry((&**name).into()).or_insert_with(|| Datum::from_map(Record::new()));
             if let Ok(mut inner) = inner.as_map_mut() {
                 insert(&mut inner, rest, value);
             }
@@ -214,9 +215,9 @@ fn datum(value: Value<'_>, ty: &Type) -> Datum {
         (Value::Int(days), Type::Date) => date(days).into(),
         (Value::Int(int), _) => int.into(),
         (Value::Str(text), _) => shortened(text).into(),
-        (Value::Set(set), _) => {
-            Datum::from_array(set.iter().take(MOST_LISTED).map(|text| shortened(text).into()).collect())
-        }
+        (Value::Set(set), _) => Datum::from_array(
+            set.iter().take(MOST_LISTED).map(|text| shortened(text).into()).collect(),
+        ),
     }
 }
 
@@ -407,3 +408,6 @@ impl Worked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

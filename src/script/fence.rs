@@ -13,7 +13,7 @@ use rhai::packages::{
     BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{
-    Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, OptimizationLevel, Position,
+    Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map, OptimizationLevel, Position,
 };
 
 /// The longest text in a script, in bytes; of all texts in one list or map together.
@@ -76,6 +76,8 @@ pub(super) fn engine(max_ops: u64) -> Engine {
     }
     engine
         .set_optimization_level(OptimizationLevel::Simple)
+        // A misspelt name is an error that the first trial finds, and no silent `()`.
+        .set_fail_on_invalid_map_property(true)
         .set_max_operations(max_ops)
         .set_max_expr_depths(DEEPEST_EXPRESSION, DEEPEST_EXPRESSION)
         .set_max_call_levels(MOST_CALLS)
@@ -89,6 +91,7 @@ pub(super) fn engine(max_ops: u64) -> Engine {
             late.then_some(Dynamic::UNIT)
         });
     replace_bombs(&mut engine);
+    replace_recursion(&mut engine);
     engine
 }
 
@@ -129,6 +132,89 @@ fn replace_bombs(engine: &mut Engine) {
             }
             Ok(())
         });
+}
+
+/// The functions that go through nested data by calling the interpreter again for each level, which
+/// would need far more stack than a thread has.
+fn replace_recursion(engine: &mut Engine) {
+    fn written(value: &Dynamic) -> Result<String, Box<EvalAltResult>> {
+        let mut text = String::new();
+        write(value, DEEPEST_WRITTEN, &mut text)?;
+        Ok(text)
+    }
+    for name in ["to_string", "to_debug"] {
+        engine
+            .register_fn(name, |list: &mut Array| written(&Dynamic::from_array(list.clone())))
+            .register_fn(name, |map: &mut Map| written(&Dynamic::from_map(map.clone())));
+    }
+    engine
+        .register_fn("to_json", |map: &mut Map| {
+            written(&Dynamic::from_map(map.clone()))?;
+            Ok::<_, Box<EvalAltResult>>(rhai::format_map_as_json(map))
+        })
+        .register_fn("==", |a: &mut Array, b: Array| same_lists(a, &b))
+        .register_fn("!=", |a: &mut Array, b: Array| !same_lists(a, &b))
+        .register_fn("==", |a: &mut Map, b: Map| same_maps(a, &b))
+        .register_fn("!=", |a: &mut Map, b: Map| !same_maps(a, &b));
+}
+
+/// Data nested deeper than this is not written out.
+const DEEPEST_WRITTEN: usize = 32;
+
+fn write(value: &Dynamic, depth: usize, text: &mut String) -> Fallible {
+    if depth == 0 {
+        return too_large("Depth of data");
+    }
+    let before = text.len();
+    if let Ok(list) = value.as_array_ref() {
+        text.push('[');
+        for (at, item) in list.iter().enumerate() {
+            text.push_str(if at == 0 { "" } else { ", " });
+            write(item, depth - 1, text)?;
+        }
+        text.push(']');
+    } else if let Ok(map) = value.as_map_ref() {
+        text.push_str("#{");
+        for (at, (name, item)) in map.iter().enumerate() {
+            text.push_str(if at == 0 { "" } else { ", " });
+            text.push_str(&format!("{name:?}: "));
+            write(item, depth - 1, text)?;
+        }
+        text.push('}');
+    } else {
+        text.push_str(&format!("{value:?}"));
+    }
+    if text.len() - before > LONGEST_TEXT { too_large("Length of string") } else { Ok(()) }
+}
+
+fn same_lists(a: &Array, b: &Array) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+fn same_maps(a: &Map, b: &Map) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((name, a), (other, b))| name == other && same(a, b))
+}
+
+fn same(a: &Dynamic, b: &Dynamic) -> bool {
+    if let (Ok(a), Ok(b)) = (a.as_array_ref(), b.as_array_ref()) {
+        return same_lists(&a, &b);
+    }
+    if let (Ok(a), Ok(b)) = (a.as_map_ref(), b.as_map_ref()) {
+        return same_maps(&a, &b);
+    }
+    let float =
+        |value: &Dynamic| value.as_float().or_else(|_| value.as_int().map(|int| int as f64));
+    if let (Ok(a), Ok(b)) = (a.as_int(), b.as_int()) {
+        return a == b;
+    }
+    if let (Ok(a), Ok(b)) = (float(a), float(b)) {
+        return a == b;
+    }
+    if let (Ok(a), Ok(b)) = (a.as_immutable_string_ref(), b.as_immutable_string_ref()) {
+        return *a == *b;
+    }
+    let simple = (a.as_bool().ok(), a.as_char().ok(), a.is_unit());
+    simple != (None, None, false) && simple == (b.as_bool().ok(), b.as_char().ok(), b.is_unit())
 }
 
 fn too_large(what: &str) -> Fallible {

@@ -64,6 +64,12 @@ fn ordinary_work_is_done() {
         ("let m = #{ a: 1 }; m.b = 2; m.keys().len()", "2"),
         ("\"one two  three\".split().len()", "3"),
         ("`n = ${1 + 1}`", "\"n = 2\""),
+        ("[1, \"x\", #{ a: 2.5 }].to_string()", r##""[1, \"x\", #{\"a\": 2.5}]""##),
+        (
+            "[1, [2.0, \"x\"], ()] == [1.0, [2, \"x\"], ()] && [1] != [2] && #{a: [1]} == #{a: [1]}",
+            "true",
+        ),
+        ("[true] == ['x'] || #{a: 1} == #{b: 1}", "false"),
         ("try { throw 1 } catch { return 5 }", "5"),
     ] {
         assert_eq!(shown(body), answer, "{body}");
@@ -72,13 +78,7 @@ fn ordinary_work_is_done() {
 
 #[test]
 fn what_reaches_outside_is_not_there() {
-    for body in [
-        "eval(\"1\")",
-        "print(\"x\")",
-        "debug(\"x\")",
-        "import \"x\" as y",
-        "export x",
-    ] {
+    for body in ["eval(\"1\")", "print(\"x\")", "debug(\"x\")", "import \"x\" as y", "export x"] {
         let source = format!("fn value(req) {{ {body} }}");
         assert!(compile(&source, Entry::Value).is_err(), "{body}");
     }
@@ -103,8 +103,8 @@ const HOSTILE: &[&str] = &[
     "loop {}",
     "while true { }",
     "do { } until false;",
-    "for i in 0..1_000_000_000_000 {}",
-    "for i in range(0, 1_000_000_000_000, 3) { }",
+    "let x = 0; for i in 0..1_000_000_000_000 { x = i }",
+    "let x = 0; for i in range(0, 1_000_000_000_000, 3) { x = i }",
     "let x = 0; for i in 0..9_000_000_000 { x += i } x",
     "fn f(x) { f(x + 1) } f(0)",
     "fn f(x) { f(x) + f(x) } f(0)",
@@ -140,7 +140,11 @@ const HOSTILE: &[&str] = &[
     "fn g() { let h = Fn(\"g\"); h.call() } g()",
     "let a = []; a.pad(500, 1); loop { a.sort_by(|x, y| 1) }",
     "let a = []; a.pad(500, 1); a.map(|x| { loop {} })",
-    "let a = []; a.pad(500, 1); loop { a.filter(|x| a.all(|y| true)) }",
+    "let a = []; a.pad(500, 1); loop { a.filter(|x| x.to_string() == `${x}`) }",
+    "let a = []; for i in 0..500 { a = [a] } throw a",
+    "let a = []; for i in 0..500 { a = [a] } loop { `${a}`; }",
+    "let a = []; for i in 0..500 { a = [a] } loop { switch a { 1 => 2 } }",
+    "let a = []; for i in 0..500 { a = [a] } loop { a.contains(a) }",
     "let a = []; a.pad(500, 1); loop { a.dedup() }",
     "let a = []; a.pad(500, 1); loop { a == a }",
     "let a = []; for i in 0..500 { a = [a] } let b = a; loop { a == b }",
@@ -163,16 +167,25 @@ fn hostile(body: &str) -> String {
 
 #[test]
 fn hostile_scripts_meet_their_limits() {
+    // Fewer steps than are granted, for the sake of debug builds.
+    let limits = Limits { max_ops: 3_000, ..PATIENT };
+    let mut wrong = Vec::new();
     for body in HOSTILE {
-        let script = compile(&hostile(body), Entry::Value).unwrap();
+        let script = Script::compile("t", &hostile(body), Entry::Value, limits).unwrap();
         let arguments = vec![Datum::from_map(Record::new())];
         let outcome = script.call(arguments, Instant::now() + PATIENT.timeout);
-        let failure = outcome.expect_err(body);
-        assert_ne!(failure.message, "the interpreter failed", "{body}");
-        let arithmetic = body.contains("9_223_372");
-        let reason = if arithmetic { Reason::Error } else { Reason::Limit };
-        assert_eq!(failure.reason, reason, "{body}: {failure}");
+        // Those that go beyond the numbers there are, or give up themselves, meet another end.
+        let other_end = body.contains("9_223_372") || body.ends_with("throw a");
+        let expected = if other_end { Reason::Error } else { Reason::Limit };
+        match outcome {
+            Err(failure) if failure.message == "the interpreter failed" => {
+                wrong.push(format!("{body}: {failure}"));
+            }
+            Err(failure) if failure.reason == expected => {}
+            other => wrong.push(format!("{body}: {other:?}")),
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Stacks are what the threads of the gateway have.
@@ -228,7 +241,7 @@ fn the_clock_stops_what_steps_alone_would_not() {
 #[ignore = "measures wall clock; meaningful in release builds on an idle machine"]
 fn hostile_scripts_are_stopped_within_five_milliseconds() {
     let limits = Limits { max_ops: Limits::MOST_OPS, timeout: Limits::default().timeout };
-    let mut slowest = (Duration::ZERO, "");
+    let mut times = Vec::new();
     for body in HOSTILE {
         let script = Script::compile("t", &hostile(body), Entry::Value, limits).unwrap();
         let best = (0..5)
@@ -240,36 +253,138 @@ fn hostile_scripts_are_stopped_within_five_milliseconds() {
             })
             .min()
             .unwrap();
-        assert!(best < Duration::from_millis(5), "{body}: {best:?}");
-        slowest = slowest.max((best, body));
+        times.push((best, *body));
     }
-    println!("the slowest: {slowest:?}");
+    times.sort_unstable();
+    let slowest = &times[times.len() - 5..];
+    println!("the slowest: {slowest:#?}");
+    assert!(slowest.iter().all(|(time, _)| *time < Duration::from_millis(5)));
 }
 
 /// Every function that texts, lists, maps and numbers have, with the arguments that go wrong most.
 #[test]
 fn no_built_in_function_panics_on_extreme_arguments() {
     let functions = [
-        "len", "pad", "insert", "remove", "truncate", "chop", "splice", "extract", "split",
-        "sub_string", "crop", "get", "set", "index_of", "drain", "retain", "chars", "bits", "range",
-        "push", "pop", "shift", "to_string", "to_debug", "parse_int", "to_hex", "to_binary", "to_octal",
-        "split_rev", "replace", "contains", "starts_with", "ends_with", "to_upper", "make_lower",
-        "trim", "clear", "append", "concat", "reverse", "sort", "sort_desc", "order", "dedup",
-        "reduce", "map", "filter", "zip", "keys", "values", "mixin", "merge", "fill_with", "to_json",
-        "abs", "sign", "sqrt", "floor", "to_int", "to_float", "log", "exp", "hypot", "min", "max",
-        "to_chars", "to_blob", "is_empty", "bytes", "find", "some", "all", "for_each", "is_odd",
-        "is_zero", "round", "int", "fraction", "parse_float", "start", "end", "equals",
+        "len",
+        "pad",
+        "insert",
+        "remove",
+        "truncate",
+        "chop",
+        "splice",
+        "extract",
+        "split",
+        "sub_string",
+        "crop",
+        "get",
+        "set",
+        "index_of",
+        "drain",
+        "retain",
+        "chars",
+        "bits",
+        "range",
+        "push",
+        "pop",
+        "shift",
+        "to_string",
+        "to_debug",
+        "parse_int",
+        "to_hex",
+        "to_binary",
+        "to_octal",
+        "split_rev",
+        "replace",
+        "contains",
+        "starts_with",
+        "ends_with",
+        "to_upper",
+        "make_lower",
+        "trim",
+        "clear",
+        "append",
+        "concat",
+        "reverse",
+        "sort",
+        "sort_desc",
+        "order",
+        "dedup",
+        "reduce",
+        "map",
+        "filter",
+        "zip",
+        "keys",
+        "values",
+        "mixin",
+        "merge",
+        "fill_with",
+        "to_json",
+        "abs",
+        "sign",
+        "sqrt",
+        "floor",
+        "to_int",
+        "to_float",
+        "log",
+        "exp",
+        "hypot",
+        "min",
+        "max",
+        "to_chars",
+        "to_blob",
+        "is_empty",
+        "bytes",
+        "find",
+        "some",
+        "all",
+        "for_each",
+        "is_odd",
+        "is_zero",
+        "round",
+        "int",
+        "fraction",
+        "parse_float",
+        "start",
+        "end",
+        "equals",
     ];
     let receivers = [
-        "\"aß😀\"", "\"\"", "[1, 2.0, \"x\"]", "[]", "#{a: 1}", "0", "-1", "2.5", "'ß'", "()", "true",
-        "(0.0/0.0)", "0..5", "[0.0/0.0, 1.0, 0.0/0.0, 2.0]",
+        "\"aß😀\"",
+        "\"\"",
+        "[1, 2.0, \"x\"]",
+        "[]",
+        "#{a: 1}",
+        "0",
+        "-1",
+        "2.5",
+        "'ß'",
+        "()",
+        "true",
+        "(0.0/0.0)",
+        "0..5",
+        "[0.0/0.0, 1.0, 0.0/0.0, 2.0]",
     ];
     let arguments = [
-        "", "0", "-1", "9_223_372_036_854_775_807", "-9_223_372_036_854_775_807 - 1", "1, 1",
-        "-1, 9_223_372_036_854_775_807", "9_223_372_036_854_775_807, 9_223_372_036_854_775_807",
-        "-9_223_372_036_854_775_807 - 1, -1", "\"ß\"", "'ß', -9_223_372_036_854_775_807",
-        "-5..9_223_372_036_854_775_807", "3..=1", "|a| a", "|a, b| 0/0", "[[]]", "#{b: [1]}",
-        "1, 9_223_372_036_854_775_807, [1, 2]", "9_223_372_036_854_775_807, 'x'", "\"\", \"ß\"",
+        "",
+        "0",
+        "-1",
+        "9_223_372_036_854_775_807",
+        "-9_223_372_036_854_775_807 - 1",
+        "1, 1",
+        "-1, 9_223_372_036_854_775_807",
+        "9_223_372_036_854_775_807, 9_223_372_036_854_775_807",
+        "-9_223_372_036_854_775_807 - 1, -1",
+        "\"ß\"",
+        "'ß', -9_223_372_036_854_775_807",
+        "-5..9_223_372_036_854_775_807",
+        "3..=1",
+        "|a| a",
+        "|a, b| 0/0",
+        "[[]]",
+        "#{b: [1]}",
+        "1, 9_223_372_036_854_775_807, [1, 2]",
+        "9_223_372_036_854_775_807, 'x'",
+        "\"\", \"ß\"",
     ];
     for function in functions {
         for receiver in receivers {
@@ -331,8 +446,24 @@ fn expression() -> impl Strategy<Value = String> {
             "??",
         ]);
         let method = prop::sample::select(vec![
-            "len", "push", "pad", "split", "sub_string", "to_string", "contains", "sort", "floor",
-            "abs", "keys", "to_json", "index_of", "replace", "pop", "truncate", "extract", "insert",
+            "len",
+            "push",
+            "pad",
+            "split",
+            "sub_string",
+            "to_string",
+            "contains",
+            "sort",
+            "floor",
+            "abs",
+            "keys",
+            "to_json",
+            "index_of",
+            "replace",
+            "pop",
+            "truncate",
+            "extract",
+            "insert",
         ]);
         prop_oneof![
             (inner.clone(), op, inner.clone()).prop_map(|(a, op, b)| format!("({a} {op} {b})")),

@@ -16,5 +16,6 @@ mod keys;
 mod ladder;
 mod recovery;
 mod reload;
+mod scripts;
 mod shape;
 mod support;

@@ -41,7 +41,12 @@ const SIGNS: &[&str] = &[
 static ANY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let all: Vec<String> = SIGNS.iter().map(|sign| format!("(?:{sign})")).collect();
     // The tests find something by each of the signs, so they make a pattern.
-    RegexBuilder::new(&super::plain(&all.join("|"))).case_insensitive(true).multi_line(true).size_limit(1 << 24).build().ok()
+    RegexBuilder::new(&super::plain(&all.join("|")))
+        .case_insensitive(true)
+        .multi_line(true)
+        .size_limit(1 << 24)
+        .build()
+        .ok()
 });
 
 /// Whether a text tries it.

@@ -110,11 +110,7 @@ pub static ALL: [&dyn Classifier; 7] = [
         kind: Kind::Label(language::KNOWN),
         ask: |input| language::detect(input.text).map(Opinion::Label),
     },
-    &BuiltIn {
-        name: "pii",
-        kind: Kind::Flag,
-        ask: |input| Some(Opinion::Flag(pii(input.text))),
-    },
+    &BuiltIn { name: "pii", kind: Kind::Flag, ask: |input| Some(Opinion::Flag(pii(input.text))) },
     &BuiltIn {
         name: "pii-kind",
         kind: Kind::Label(pii::KINDS),
@@ -169,7 +165,8 @@ pub fn window<'a>(pieces: impl Iterator<Item = impl AsRef<str> + 'a>) -> String 
     let mut tail = String::new();
     for piece in pieces {
         let piece = piece.as_ref();
-        let (head, rest) = piece.split_at(piece.floor_char_boundary(HEAD.saturating_sub(text.len())));
+        let (head, rest) =
+            piece.split_at(piece.floor_char_boundary(HEAD.saturating_sub(text.len())));
         text.push_str(head);
         if rest.is_empty() {
             text.push('\n');

@@ -31,7 +31,7 @@ patterns! {
         r"|\bAIza[0-9A-Za-z_-]{35}",
         r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
     );
-    ASSIGNED = r#"(?i)\b(?:password|passwd|pwd|api[_-]?key|secret[_-]?key|access[_-]?token|passwort)\b["']?\s{0,3}(?::|=|\bis\b|\bist\b)\s{0,3}["']?([^\s"',;]{8,80})"#;
+    ASSIGNED = r#"(?i)(?:\b|_)(?:password|passwd|pwd|api[_-]?key|secret[_-]?key|access[_-]?token|passwort)\b["']?\s{0,3}(?::|=|\bis\b|\bist\b)\s{0,3}["']?([^\s"',;]{8,80})"#;
     EMAIL = r"\b[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@((?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,18})\b";
     IBAN = r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b";
     CARD = r"\b[3-6][0-9]{3}(?:[ -]?[0-9]){9,15}\b";
@@ -79,7 +79,8 @@ fn assigned(text: &str) -> bool {
     pattern.captures_iter(text).any(|found| {
         let value = found.get(1).map_or("", |value| value.as_str());
         let lower = value.to_ascii_lowercase();
-        let stand_in = ["your", "xxx", "***", "...", "<", "$", "{", "(", "example", "changeme", "env"];
+        let stand_in =
+            ["your", "xxx", "***", "...", "<", "$", "{", "(", "example", "changeme", "env"];
         let mixed = value.bytes().any(|b| b.is_ascii_digit())
             && value.bytes().any(|b| b.is_ascii_alphabetic());
         mixed && !stand_in.iter().any(|word| lower.contains(word))

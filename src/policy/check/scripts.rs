@@ -8,14 +8,14 @@ use super::conditions::Scope;
 use crate::facts::classifier::{self, Kind};
 use crate::policy::codes;
 use crate::policy::cond::{DeclaredSource, Operand, Reading};
-use crate::policy::diagnostic::{Diagnostic, did_you_mean};
+use crate::policy::diagnostic::{Diagnostic, Label, did_you_mean};
 use crate::policy::load::joined;
 use crate::policy::models::StaticModel;
 use crate::policy::schema::Type;
-use crate::policy::scripted::{Input, BoundScript};
+use crate::policy::scripted::{BoundScript, Input};
 use crate::policy::syntax::tree::{self, AttrPart, AttrPath, Span};
 use crate::policy::value::Facts;
-use crate::script::{Entry, Limits, Mention, Script, ScriptError, Spot, mentions};
+use crate::script::{Entry, Limits, Mention, Reason, Script, ScriptError, Spot, mentions};
 
 impl Checker<'_> {
     /// Reads a script, compiles it, gives it the attributes that its header names and tries it on a
@@ -51,7 +51,7 @@ impl Checker<'_> {
                     _ => None,
                 };
                 let unusable = format!("the script `{}` cannot be used", file.node);
-                self.blame(file, &source, at, unusable, error.to_string());
+                self.blame(file, &source, at, (unusable, error.to_string()), None);
                 return None;
             }
         };
@@ -68,11 +68,13 @@ impl Checker<'_> {
         let model = catalog.models().first().map(StaticModel);
         let model = model.as_ref().map(|model| model as &dyn Facts);
         if let Err(failure) = scripted.tried(reading, model) {
-            let message = format!(
-                "the script `{}` fails on a request of which nothing is said",
-                file.node
+            let message =
+                format!("the script `{}` fails on a request of which nothing is said", file.node);
+            let help = (failure.reason == Reason::Error).then_some(
+                "a script sees what its header names (`// uses: key.team`); what a request lacks \
+                 is `()`",
             );
-            self.blame(file, &source, failure.at, message, failure.message);
+            self.blame(file, &source, failure.at, (message, failure.message), help);
             return None;
         }
         let scripted = Arc::new(scripted);
@@ -99,8 +101,8 @@ impl Checker<'_> {
         file: &tree::Text,
         source: &str,
         at: Option<Spot>,
-        message: String,
-        reason: String,
+        (message, reason): (String, String),
+        help: Option<&str>,
     ) {
         let diagnostic = match at {
             None => Diagnostic::error(codes::BAD_SCRIPT, file.span, message, reason),
@@ -113,7 +115,10 @@ impl Checker<'_> {
                     .also(file.span, "the script is named here")
             }
         };
-        self.report(diagnostic);
+        self.report(match help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        });
     }
 
     /// Makes places in a script's text known; the number that they are shifted by.
@@ -126,9 +131,10 @@ impl Checker<'_> {
         if let Some(known) = known {
             return known.base;
         }
-        let end = self.attached.last().map_or(self.sources.text().len() as u32, |last| {
-            last.base + last.text.len() as u32
-        });
+        let end = self
+            .attached
+            .last()
+            .map_or(self.sources.text().len() as u32, |last| last.base + last.text.len() as u32);
         // Texts lie behind each other with a line break between them.
         let base = end + 1;
         self.attached.push(super::Attached { file: shown, text: source.to_owned(), base });
@@ -156,7 +162,12 @@ impl Checker<'_> {
         };
         let Some(parts) = parts(mention.text) else {
             let message = format!("`{}` is not the name of an attribute", mention.text);
-            refuse(self, message, "expected a name like `input.tokens` or `header[\"x-team\"]`", None);
+            refuse(
+                self,
+                message,
+                "expected a name like `input.tokens` or `header[\"x-team\"]`",
+                None,
+            );
             return None;
         };
         let path = AttrPath { parts, span: file.span };
@@ -170,9 +181,13 @@ impl Checker<'_> {
                 diagnostic.code = codes::BAD_SCRIPT;
                 diagnostic.primary.span = place;
                 // Changes are made to policies, not to scripts.
-                let ways = diagnostic.fixes.drain(..).map(|fix| fix.title);
-                diagnostic.help.extend(ways);
-                diagnostic.help.dedup();
+                let fixes = std::mem::take(&mut diagnostic.fixes);
+                if diagnostic.help.is_empty() {
+                    diagnostic.help = fixes.into_iter().map(|fix| fix.title).collect();
+                }
+                diagnostic
+                    .secondary
+                    .push(Label { span: file.span, text: "the script is named here".into() });
             }
         }
         let resolved = resolved?;
@@ -182,7 +197,12 @@ impl Checker<'_> {
         };
         if resolved.ty == Type::Time {
             let message = "a script cannot look at `time`".to_owned();
-            refuse(self, message, "an instant", Some("use `time.hour`, `time.weekday` or `time.date`"));
+            refuse(
+                self,
+                message,
+                "an instant",
+                Some("use `time.hour`, `time.weekday` or `time.date`"),
+            );
             return None;
         }
         if entry == Entry::Value && scripted(&resolved.operand) {
@@ -203,13 +223,15 @@ impl Checker<'_> {
             match knob.name.node.as_str() {
                 "max_ops" => {
                     let most = i64::try_from(Limits::MOST_OPS).unwrap_or(i64::MAX);
-                    if let Some(ops) = self.knob(knob, &Type::Int, (100, most), ("100", "200_000")) {
+                    if let Some(ops) = self.knob(knob, &Type::Int, (100, most), ("100", "200_000"))
+                    {
                         limits.max_ops = ops.unsigned_abs();
                     }
                 }
                 "timeout" => {
                     let range = (100_000, Limits::LONGEST.as_nanos() as i64);
-                    if let Some(nanos) = self.knob(knob, &Type::Duration, range, ("100us", "50ms")) {
+                    if let Some(nanos) = self.knob(knob, &Type::Duration, range, ("100us", "50ms"))
+                    {
                         limits.timeout = Duration::from_nanos(nanos.unsigned_abs());
                     }
                 }
@@ -354,7 +376,8 @@ mod tests {
 
     #[test]
     fn names_of_attributes_are_read() {
-        let shown = |text| parts(text).map(|parts| AttrPath { parts, span: Span::default() }.to_string());
+        let shown =
+            |text| parts(text).map(|parts| AttrPath { parts, span: Span::default() }.to_string());
         for text in ["task", "input.tokens", "header[\"x-team\"]", "model[\"a/b\"].ttft.p95"] {
             assert_eq!(shown(text).as_deref(), Some(text));
         }

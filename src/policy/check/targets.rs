@@ -269,11 +269,8 @@ impl<'a> Checker<'a> {
             PickStrategy::LeastBusy => PickBy::LeastBusy,
             PickStrategy::RoundRobin => PickBy::RoundRobin,
             PickStrategy::Script(file, knobs) => {
-                let number = Reading::Number {
-                    ty: Type::Float(None),
-                    low: i64::MIN,
-                    high: i64::MAX,
-                };
+                let number =
+                    Reading::Number { ty: Type::Float(None), low: i64::MIN, high: i64::MAX };
                 match self.script(file, knobs, crate::script::Entry::Rank, &number) {
                     Some(script) => {
                         self.ranks.push(script);
@@ -401,15 +398,13 @@ impl<'a> Checker<'a> {
                         });
                     }
                 }
-                Some(target) => {
-                    steps.push(LadderStep {
-                        name,
-                        span,
-                        target,
-                        escalate: escalate.map(Arc::new),
-                        body,
-                    })
-                }
+                Some(target) => steps.push(LadderStep {
+                    name,
+                    span,
+                    target,
+                    escalate: escalate.map(Arc::new),
+                    body,
+                }),
                 None => {}
             }
         }

@@ -280,10 +280,8 @@ impl Builder<'_> {
         let (_, request, deadline) = ranks.asked[asked].clone();
         for &model in models {
             if ranks.find(index, model).is_none() {
-                let live = LiveModel {
-                    model: self.model(model),
-                    live: self.situation.live.model(model),
-                };
+                let live =
+                    LiveModel { model: self.model(model), live: self.situation.live.model(model) };
                 let rank = script.rank(request.clone(), &live, deadline).unwrap_or(0.0);
                 ranks.said.push((index, model, float_key(rank).unwrap_or(0)));
             }

@@ -19,6 +19,7 @@ use super::syntax::tree::Span;
 use super::table::Table;
 use crate::catalog::{Catalog, ModelIdx};
 use crate::ids::{Generation, PolicyName};
+use crate::script::Reason;
 use crate::units::NanoDollars;
 
 /// A compiled policy, immutable and shared by all requests that it decides.
@@ -68,6 +69,16 @@ pub struct Program {
     /// Statements that this version cannot carry out: the policy can be checked, proved and tested,
     /// but not activated.
     pub waiting: Vec<Diagnostic>,
+}
+
+impl Program {
+    /// How often each script failed since the policy was loaded, and why: name, reason, count.
+    pub fn script_failures(&self) -> impl Iterator<Item = (&str, Reason, u64)> {
+        self.scripts.iter().flat_map(|bound| {
+            let script = &bound.script;
+            Reason::ALL.map(|reason| (&**script.name(), reason, script.failures().of(reason)))
+        })
+    }
 }
 
 /// What every rule has.
@@ -327,4 +338,3 @@ impl PartialEq for ModelFilter {
         self.text == other.text && self.pass == other.pass
     }
 }
-
