@@ -109,7 +109,40 @@ fn replace_bombs(engine: &mut Engine) {
         *text = text.replace(find, with).into();
         Ok(())
     }
+    /// No more pieces are made than may be kept.
+    fn pieces(all: impl Iterator<Item = impl Into<Dynamic>>) -> Result<Array, Box<EvalAltResult>> {
+        let list: Array = all.take(MOST_ELEMENTS + 1).map(Into::into).collect();
+        if list.len() > MOST_ELEMENTS {
+            too_large("Size of array")?;
+        }
+        Ok(list)
+    }
+    /// A number of pieces; none of fewer than one.
+    fn most(count: INT) -> usize {
+        usize::try_from(count).unwrap_or(0).max(1)
+    }
+    fn texts<'a>(all: impl Iterator<Item = &'a str>) -> impl Iterator<Item = ImmutableString> {
+        all.map(ImmutableString::from)
+    }
     engine
+        .register_fn("to_chars", |text: &str| pieces(text.chars()))
+        .register_fn("split", |text: &str| pieces(texts(text.split_whitespace())))
+        .register_fn("split", |text: &str, at: &str| pieces(texts(text.split(at))))
+        .register_fn("split", |text: &str, at: char| pieces(texts(text.split(at))))
+        .register_fn("split", |text: &str, at: &str, count: INT| {
+            pieces(texts(text.splitn(most(count), at)))
+        })
+        .register_fn("split", |text: &str, at: char, count: INT| {
+            pieces(texts(text.splitn(most(count), at)))
+        })
+        .register_fn("split_rev", |text: &str, at: &str| pieces(texts(text.rsplit(at))))
+        .register_fn("split_rev", |text: &str, at: char| pieces(texts(text.rsplit(at))))
+        .register_fn("split_rev", |text: &str, at: &str, count: INT| {
+            pieces(texts(text.rsplitn(most(count), at)))
+        })
+        .register_fn("split_rev", |text: &str, at: char, count: INT| {
+            pieces(texts(text.rsplitn(most(count), at)))
+        })
         .register_fn("replace", replace)
         .register_fn("replace", |text: &mut ImmutableString, find: char, with: char| {
             replace(text, find.encode_utf8(&mut [0; 4]), with.encode_utf8(&mut [0; 4]))

@@ -63,6 +63,9 @@ fn ordinary_work_is_done() {
         ("(2.0).sqrt() > 1.41 && 7 % 4 == 3", "true"),
         ("let m = #{ a: 1 }; m.b = 2; m.keys().len()", "2"),
         ("\"one two  three\".split().len()", "3"),
+        ("\"a,b,c\".split(\",\", 2).to_string()", r##""[\"a\", \"b,c\"]""##),
+        ("\"a,b,c\".split_rev(',').to_string()", r##""[\"c\", \"b\", \"a\"]""##),
+        ("\"aß\".to_chars().len()", "2"),
         ("`n = ${1 + 1}`", "\"n = 2\""),
         ("[1, \"x\", #{ a: 2.5 }].to_string()", r##""[1, \"x\", #{\"a\": 2.5}]""##),
         (
