@@ -271,16 +271,16 @@ impl Script {
         // A fault of the interpreter is the script's failure, not the request's.
         match fence::until(deadline, || catch_unwind(AssertUnwindSafe(call))) {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.failure(error)),
+            Ok(Err(error)) => Err(self.failure(*error)),
             Err(_) => Err(Failure::new(Reason::Error, "the interpreter failed")),
         }
     }
 
-    fn failure(&self, error: Box<EvalAltResult>) -> Failure {
+    fn failure(&self, error: EvalAltResult) -> Failure {
         let mut error = innermost(error);
         let at = Spot::of(error.take_position());
         let limit = |message: String| Failure { reason: Reason::Limit, message, at };
-        match *error {
+        match error {
             EvalAltResult::ErrorTooManyOperations(_) => {
                 limit(format!("stopped after {} operations", self.limits.max_ops))
             }
@@ -298,10 +298,10 @@ impl Script {
 }
 
 /// What went wrong where it went wrong, without the calls that led there.
-fn innermost(error: Box<EvalAltResult>) -> Box<EvalAltResult> {
-    match *error {
-        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => innermost(inner),
-        other => Box::new(other),
+fn innermost(error: EvalAltResult) -> EvalAltResult {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => innermost(*inner),
+        other => other,
     }
 }
 

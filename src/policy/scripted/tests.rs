@@ -186,9 +186,8 @@ fn failures_give_the_else_value_are_counted_and_told() {
 
 #[test]
 fn attributes_come_in_their_units_and_go_back_in_them() {
-    let uses = "// uses: hint.max_cost, key.age, budget, request.bytes, time.date, key.tags\n\
+    let uses = "// uses: hint.max_cost, key.age, request.bytes, time.date, key.tags\n\
                 // uses: header[\"x-team\"], request.temperature, model[\"t/a\"].error_rate\n";
-    let uses = uses.replace("budget, ", "");
     for (ty, body, fallback, expected) in [
         ("money", "req.hint.max_cost * 2", "$0", OwnedValue::Int(50_000_000)),
         ("duration", "req.key.age / 2", "0s", OwnedValue::Int(750_000_000)),
@@ -222,14 +221,13 @@ fn attributes_come_in_their_units_and_go_back_in_them() {
             .with("key.tags", OwnedValue::Set(set))
             .with("header[\"x-team\"]", OwnedValue::Str("search".into()))
             .with("model[\"t/a\"].error_rate", OwnedValue::Int(1_000));
-        let (_, reading) = crate::policy::scripted::tests::reading(ty);
-        assert_eq!(program.scripts[0].value(&reading, &facts), Ok(expected), "{ty}: {body}");
+        assert_eq!(program.scripts[0].value(&reading(ty), &facts), Ok(expected), "{ty}: {body}");
     }
 }
 
-fn reading(ty: &str) -> ((), Reading) {
+fn reading(ty: &str) -> Reading {
     let number = |ty| Reading::Number { ty, low: i64::MIN, high: i64::MAX };
-    let reading = match ty {
+    match ty {
         "money" => number(Type::Money),
         "duration" => number(Type::Duration),
         "percent" => number(Type::Percent),
@@ -239,20 +237,13 @@ fn reading(ty: &str) -> ((), Reading) {
         "bool" => Reading::Bool,
         "string" => Reading::Text,
         _ => Reading::OneOf(["low".into(), "high".into()].into()),
-    };
-    ((), reading)
+    }
 }
 
 #[test]
 fn a_script_ranks_models_and_ties_keep_the_order() {
-    let policy = |script: &str| {
-        (
-            format!(
-                "pool p = [t/a, t/b, t/c] pick script \"rank.rhai\" {{ timeout 50ms }}\ndefault -> p\n"
-            ),
-            script.to_owned(),
-        )
-    };
+    let policy = "pool p = [t/a, t/b, t/c] pick script \"rank.rhai\" { timeout 50ms }\n\
+                  default -> p\n";
     let live = Live::default();
     for (body, expected) in [
         ("model.quality.overall", ["t/c", "t/b", "t/a"]),
@@ -266,10 +257,9 @@ fn a_script_ranks_models_and_ties_keep_the_order() {
         ),
         ("if req.request.stream { 1.0 } else { model.quality.overall }", ["t/c", "t/b", "t/a"]),
     ] {
-        let (text, source) =
-            policy(&format!("// uses: request.stream\nfn rank(req, model) {{ {body} }}"));
+        let source = format!("// uses: request.stream\nfn rank(req, model) {{ {body} }}");
         // The first model of the catalogue is the one that the check tries.
-        let program = program(&text, &[("rank.rhai", &source)]);
+        let program = program(policy, &[("rank.rhai", &source)]);
         let decision = decided(&program, &Told::default(), &live);
         assert_eq!(order(&decision), expected, "{body}");
     }
