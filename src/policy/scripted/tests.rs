@@ -206,7 +206,7 @@ fn attributes_come_in_their_units_and_go_back_in_them() {
         ("string", "()", "\"none\"", OwnedValue::Absent),
     ] {
         let policy = format!(
-            "attribute own: {ty} from script \"s.rhai\" else {fallback}\npool p = [t/a]\ndefault -> p\n"
+            "attribute own: {ty} from script \"s.rhai\" {{ timeout 50ms }} else {fallback}\npool p = [t/a]\ndefault -> p\n"
         );
         // A request of defaults lacks what is absent.
         let guarded = "if req.hint.max_cost == () || req.key.age == () || req.key.tags.is_empty() { return (); }";
