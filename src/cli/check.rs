@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{DONE, FAILED, FAULTS, output};
+use super::{DONE, FAILED, FAULTS, formats, output};
 use crate::catalog::Catalog;
 use crate::gateway::serve::{Options, load};
 use crate::gateway::world::{self, Problems};
@@ -22,14 +22,29 @@ pub struct Args {
     #[arg(long, short, env = "POINTSMAN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the findings as JSON.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// SARIF 2.1.0, for code hosts and dashboards.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
 }
 
 /// A policy file that was read and compiled.
 pub(super) struct Checked {
     pub file: String,
-    pub text: String,
     pub compiled: Compiled,
 }
 
@@ -62,61 +77,73 @@ pub(super) fn run(args: &Args) -> u8 {
             }
         }
     }
-    report(&all, args.json)
+    report(&all, if args.json { Format::Json } else { args.format })
 }
 
-fn report(all: &[Checked], as_json: bool) -> u8 {
-    let count = |severity: Severity| {
-        let findings = all.iter().flat_map(|checked| &checked.compiled.diagnostics);
-        findings.filter(|finding| finding.severity == severity).count()
+fn report(all: &[Checked], format: Format) -> u8 {
+    let findings = || {
+        all.iter().flat_map(|Checked { compiled, .. }| {
+            compiled.diagnostics.iter().map(|found| (found, &*compiled.sources))
+        })
     };
+    let count = |severity| findings().filter(|(found, _)| found.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    if as_json {
-        let findings: Vec<Value> = all
-            .iter()
-            .flat_map(|checked| {
-                let findings = checked.compiled.diagnostics.iter();
-                findings.map(|finding| syntax::to_json(finding, &checked.compiled.sources))
-            })
-            .collect();
-        output::line(
-            json!({ "findings": findings, "errors": errors, "warnings": warnings }).to_string(),
-        );
-    } else {
-        for checked in all {
-            for finding in &checked.compiled.diagnostics {
-                let sources = &checked.compiled.sources;
-                output::line(syntax::render(finding, sources, output::colors()));
-                output::line("");
-            }
-            if let Some(program) = &checked.compiled.program {
-                output::line(format!(
-                    "{}: good ({} routes, {} pools, generation {})",
-                    checked.file,
-                    program.routes.len(),
-                    program.pools.len(),
-                    program.generation
-                ));
-                for waiting in &program.waiting {
-                    output::line(format!(
-                        "{}: {}: {}, so `serve` refuses this policy",
-                        program.sources.at(waiting.primary.span),
-                        waiting.message,
-                        waiting.primary.text
-                    ));
-                }
-            } else if checked.compiled.is_good() {
-                output::line(format!("{}: good (names for other policies)", checked.file));
-            }
+    match format {
+        Format::Text => for_people(all, errors, warnings),
+        Format::Json => {
+            let findings: Vec<Value> =
+                findings().map(|(found, sources)| syntax::to_json(found, sources)).collect();
+            let waiting: Vec<Value> = all
+                .iter()
+                .filter_map(|checked| checked.compiled.program.as_ref())
+                .flat_map(|program| {
+                    program.waiting.iter().map(|it| syntax::to_json(it, &program.sources))
+                })
+                .collect();
+            let told = json!({
+                "findings": findings, "errors": errors, "warnings": warnings, "waiting": waiting,
+            });
+            output::line(told.to_string());
         }
-        if errors + warnings > 0 {
-            output::line(format!("{errors} errors, {warnings} warnings"));
-            if errors > 0 {
-                output::line("`pointsman explain CODE` says more about a code");
-            }
+        Format::Sarif => output::line(formats::sarif(findings()).to_string()),
+        Format::Github => {
+            findings().for_each(|(found, sources)| output::line(formats::github(found, sources)));
         }
     }
     if errors > 0 { FAULTS } else { DONE }
+}
+
+fn for_people(all: &[Checked], errors: usize, warnings: usize) {
+    for Checked { file, compiled } in all {
+        for finding in &compiled.diagnostics {
+            output::line(syntax::render(finding, &compiled.sources, output::colors()));
+            output::line("");
+        }
+        if let Some(program) = &compiled.program {
+            output::line(format!(
+                "{file}: good ({} routes, {} pools, generation {})",
+                program.routes.len(),
+                program.pools.len(),
+                program.generation
+            ));
+            for waiting in &program.waiting {
+                output::line(format!(
+                    "{}: {}: {}, so `serve` refuses this policy",
+                    program.sources.at(waiting.primary.span),
+                    waiting.message,
+                    waiting.primary.text
+                ));
+            }
+        } else if compiled.is_good() {
+            output::line(format!("{file}: good (names for other policies)"));
+        }
+    }
+    if errors + warnings > 0 {
+        output::line(format!("{errors} errors, {warnings} warnings"));
+        if errors > 0 {
+            output::line("`pointsman explain CODE` says more about a code");
+        }
+    }
 }
 
 /// The catalogue and the policies of a configuration.
@@ -150,15 +177,26 @@ pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
 
 /// Reads and compiles one file.
 pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, String> {
+    let (file, text) = read(path)?;
+    let compiled = compile_text(path, &text, catalog);
+    Ok(Checked { file, compiled })
+}
+
+/// The name of a file for people, and its text.
+pub(super) fn read(path: &Path) -> Result<(String, String), String> {
     let file = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| format!("{file}: this is no text: {}", error.utf8_error()))?;
+    Ok((file, text))
+}
+
+/// Compiles a text that stands at a path, or might.
+pub(super) fn compile_text(path: &Path, text: &str, catalog: &Arc<Catalog>) -> Compiled {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let files =
         |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
     let surroundings = Surroundings { catalog, files: &files };
-    let compiled = policy::compile(&PolicyName::new(name), &file, &text, &surroundings);
-    Ok(Checked { file, text, compiled })
+    policy::compile(&PolicyName::new(name), &path.display().to_string(), text, &surroundings)
 }

@@ -3,13 +3,18 @@
 //! Exit codes: 0 done; 1 the thing looked at has faults; 2 the command could not be carried out.
 
 mod check;
+mod convert;
 mod demo;
+mod diff;
 mod explain;
 mod fmt;
+mod formats;
 mod models;
 mod output;
+mod policy;
 mod schema;
 mod serve;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -43,14 +48,22 @@ enum Command {
     Demo(demo::Args),
     /// Check policies, and say all that is wrong with them.
     Check(check::Args),
+    /// Say which requests fare otherwise under a new version of a policy.
+    Diff(diff::Args),
     /// Say why a request goes where it goes; or what a code like P2003 means.
     Explain(explain::Args),
     /// List the models of the catalogue.
     Models(models::Args),
     /// List the attributes that policies can look at.
     Schema(schema::Args),
+    /// Say what a policy would have done with the requests of a decision log.
+    Simulate(simulate::Args),
+    /// Stage, compare, activate and roll back the policies of a running gateway.
+    Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
+    /// Make a policy of another gateway's configuration.
+    Convert(convert::Args),
 }
 
 /// Runs the command line.
@@ -60,10 +73,14 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Convert(args) => convert::run(&args),
     };
     ExitCode::from(code)
 }

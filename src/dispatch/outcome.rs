@@ -18,7 +18,7 @@ use crate::policy::cond::{Declared, DeclaredSource};
 use crate::policy::models::duration;
 use crate::policy::schema::{Attr, AttrRef, Subject};
 use crate::policy::scripted::Memo;
-use crate::policy::value::{Facts, Value, Worked};
+use crate::policy::value::{Facts, Value, Worked, WorkedOut};
 use crate::units::NanoDollars;
 
 /// How an attempt ended.
@@ -39,6 +39,21 @@ pub enum Verdict {
     Canceled,
     /// It was not made.
     Skipped,
+}
+
+impl Verdict {
+    /// Its word in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Running => "running",
+            Verdict::Accepted => "accepted",
+            Verdict::Rejected => "rejected",
+            Verdict::Failed => "failed",
+            Verdict::Broken => "broken",
+            Verdict::Canceled => "canceled",
+            Verdict::Skipped => "skipped",
+        }
+    }
 }
 
 /// How far an attempt came.
@@ -321,18 +336,19 @@ impl Facts for AttemptFacts<'_> {
         self.request.now()
     }
 
-    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<&'a Worked> {
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
         let Some(source @ DeclaredSource::Judge(judge)) = &declared.source else {
             return self.request.worked_out(declared, through);
         };
         let (_, answer) = self.result.ok()?;
-        Some(self.memo.get_or(source, &|| {
+        let worked = self.memo.get_or(source, &|| {
             let worked = Worked::by(&judge.script, judge.judge(through, checks::described(answer)));
             if let Worked::Failed(why) = &worked {
                 tracing::debug!("{why}");
             }
             worked
-        }))
+        });
+        Some(worked.borrowed())
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {

@@ -29,7 +29,7 @@ use crate::policy::program::ModelSet;
 use crate::policy::schedule::{DAYS, weekday_index};
 use crate::policy::schema::{Attr, AttrRef};
 use crate::policy::scripted::Memo;
-use crate::policy::value::{Facts, OwnedValue, Value, Worked};
+use crate::policy::value::{Facts, OwnedValue, Value, Worked, WorkedOut};
 use crate::units::{NanoDollars, Tokens};
 use classifier::{ClassifierInput, Opinion};
 use tokens::TextMeter;
@@ -274,18 +274,23 @@ impl Facts for RequestFacts {
         self.inputs.now
     }
 
-    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<&'a Worked> {
+    fn worked_out<'a>(
+        &'a self,
+        declared: &Declared,
+        through: &dyn Facts,
+    ) -> Option<WorkedOut<'a>> {
         let source = declared.source.as_ref()?;
-        match source {
-            DeclaredSource::Script(script) => Some(self.memo.get_or(source, &|| {
+        let worked = match source {
+            DeclaredSource::Script(script) => self.memo.get_or(source, &|| {
                 Worked::by(&script.script, script.value(&declared.reading, through))
-            })),
+            }),
             DeclaredSource::Classifier { name, timeout } => {
-                Some(self.memo.get_or(source, &|| self.classified(name, *timeout)))
+                self.memo.get_or(source, &|| self.classified(name, *timeout))
             }
             // One is asked of attempts, the other is no work.
-            DeclaredSource::Judge(_) | DeclaredSource::Attr(_) => None,
-        }
+            DeclaredSource::Judge(_) | DeclaredSource::Attr(_) => return None,
+        };
+        Some(worked.borrowed())
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {

@@ -9,7 +9,7 @@ use super::schedule::Schedule;
 use super::schema::{Attr, AttrRef};
 use super::scripted::BoundScript;
 use super::syntax::tree::Span;
-use super::value::{Facts, Value, Worked};
+use super::value::{Facts, Value, WorkedOut};
 
 /// A condition whose names and types have been checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,9 +81,31 @@ pub enum DeclaredSource {
     },
 }
 
+impl PartialEq for DeclaredSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (DeclaredSource::Attr(a), DeclaredSource::Attr(b)) => a == b,
+            (DeclaredSource::Script(a), DeclaredSource::Script(b))
+            | (DeclaredSource::Judge(a), DeclaredSource::Judge(b)) => {
+                a.script.says_as(&b.script)
+            }
+            (
+                DeclaredSource::Classifier { name: a, .. },
+                DeclaredSource::Classifier { name: b, .. },
+            ) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// The same attribute is one that always has the same value. In one policy its name says so; of two
+/// policies each may declare it in its own way.
 impl PartialEq for Declared {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
+            && self.source == other.source
+            && self.reading == other.reading
+            && self.default == other.default
     }
 }
 impl Eq for Declared {}
@@ -260,6 +282,20 @@ impl Operand {
         }
     }
 
+    /// The type of its values.
+    pub fn value_type(&self) -> super::schema::Type {
+        use super::schema::{Members, Type};
+        match self {
+            Operand::Attr(attr) => attr.attr.def().ty.clone(),
+            Operand::Declared(declared) => match &declared.reading {
+                Reading::Bool => Type::Bool,
+                Reading::Text => Type::String,
+                Reading::OneOf(words) => Type::Enum(Members::Declared(words.clone())),
+                Reading::Number { ty, .. } => ty.clone(),
+            },
+        }
+    }
+
     /// The cost of asking.
     pub fn cost(&self) -> super::schema::Cost {
         match self {
@@ -287,10 +323,7 @@ impl Declared {
         let raw = match &self.source {
             None => Value::Absent,
             Some(DeclaredSource::Attr(source)) => facts.get(source),
-            Some(_) => match facts.worked_out(self, facts) {
-                Some(Worked::Said(value)) => value.as_value(),
-                Some(Worked::Failed(_)) | None => Value::Absent,
-            },
+            Some(_) => facts.worked_out(self, facts).map_or(Value::Absent, WorkedOut::value),
         };
         self.reading.read(raw).unwrap_or_else(|| self.default.as_value())
     }

@@ -19,7 +19,7 @@ use super::plan::{
 };
 use super::program::{Assumption, CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
 use super::schema::{Attr, AttrRef};
-use super::value::{Facts, Value, Worked};
+use super::value::{Facts, Value, WorkedOut};
 use crate::catalog::{Live, Model, ModelIdx};
 use crate::units::NanoDollars;
 
@@ -79,7 +79,7 @@ impl Facts for WithLive<'_> {
         &'a self,
         declared: &super::cond::Declared,
         through: &dyn Facts,
-    ) -> Option<&'a Worked> {
+    ) -> Option<WorkedOut<'a>> {
         self.facts.worked_out(declared, through)
     }
 

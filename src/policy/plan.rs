@@ -26,6 +26,18 @@ pub enum Decision {
     UnknownModel,
 }
 
+impl Decision {
+    /// The rule that took the request: a route, or the `deny` that refused it.
+    pub fn rule(&self) -> Option<&Arc<str>> {
+        match self {
+            Decision::Plan(plan) => Some(&plan.route),
+            Decision::Denied(denied) => Some(&denied.rule),
+            Decision::NoCandidate(nobody) => Some(&nobody.route),
+            Decision::UnknownModel => None,
+        }
+    }
+}
+
 /// How to answer one request.
 #[derive(Debug, Clone)]
 pub struct Plan {

@@ -6,13 +6,11 @@
 //! seconds and percentages shares of one, all as floats; dates are texts (`2026-01-31`) and sets
 //! lists of texts. What is absent is `()`. Answers are read in the same units.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::cond::{DeclaredSource, Operand, Reading};
+use super::plain::Said;
 use super::schema::{Attr, AttrRef, SCHEMA, Subject, Type};
 use super::value::{Facts, OwnedValue, Value, Worked, float_key};
 use crate::script::{Datum, Failure, LONGEST_TEXT, List, Reason, Record, Script};
@@ -92,15 +90,14 @@ impl BoundScript {
         outcome
     }
 
-    /// Runs the script once on a request that is the default in everything, with all the time it
-    /// needs, and reads its answer as the place asks for. This is how a policy's check tries it.
+    /// Runs the script once on a plain request, with all the time it needs, and reads its answer as the place asks for. This is how a policy's check tries it.
     ///
     /// # Errors
     /// When it fails or says something that cannot be used.
     pub fn tried(&self, reading: &Reading, model: Option<&dyn Facts>) -> Result<(), Failure> {
         /// Steps are limited all the same.
         const PATIENCE: Duration = Duration::from_secs(5);
-        let request = self.request(&Defaults);
+        let request = self.request(&Said::default());
         let arguments = match self.script.entry() {
             crate::script::Entry::Value => vec![request],
             crate::script::Entry::Judge => vec![request, Datum::from_map(no_answer())],
@@ -312,40 +309,6 @@ impl Reading {
     pub fn share() -> Reading {
         let key = |float| float_key(float).unwrap_or(0);
         Reading::Number { ty: Type::Float(Some((0, 100))), low: key(0.0), high: key(1.0) }
-    }
-}
-
-/// A request of which nothing is said: no, none, nothing, the first of the words; what may be absent
-/// is absent.
-struct Defaults;
-
-impl Facts for Defaults {
-    fn get(&self, attr: &AttrRef) -> Value<'_> {
-        static NOTHING: BTreeSet<Arc<str>> = BTreeSet::new();
-        let def = attr.attr.def();
-        match &def.ty {
-            _ if def.optional => Value::Absent,
-            Type::Bool => Value::Bool(false),
-            Type::Float(_) => Value::Float(0.0),
-            Type::String => Value::Str(""),
-            Type::Enum(members) => {
-                members.iter().next().map_or(Value::Absent, |_| first_word(&def.ty))
-            }
-            Type::Set => Value::Set(&NOTHING),
-            _ => Value::Int(0),
-        }
-    }
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-}
-
-fn first_word(ty: &'static Type) -> Value<'static> {
-    match ty {
-        Type::Enum(super::schema::Members::Fixed(words)) => {
-            words.first().map_or(Value::Absent, |word| Value::Str(word))
-        }
-        _ => Value::Absent,
     }
 }
 

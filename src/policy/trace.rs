@@ -11,7 +11,7 @@ use super::cond::{Cond, Declared, DeclaredSource, Op, Operand, Test};
 use super::plan::{Decision, Plan, PlanReason, Removal};
 use super::program::{Hold, Program, Rule, Settings};
 use super::schema::{AttrRef, Type};
-use super::value::{Facts, OwnedValue, Value, Worked};
+use super::value::{Facts, OwnedValue, Value, Worked, WorkedOut};
 use crate::catalog::Catalog;
 use crate::units::{BasisPoints, NanoDollars, PricePerMillion};
 
@@ -48,11 +48,11 @@ impl Facts for Recording<'_> {
         }
         value
     }
-    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<&'a Worked> {
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
         let worked = self.facts.worked_out(declared, through)?;
         let mut known = self.worked_out.borrow_mut();
         if !known.iter().any(|(name, _)| *name == declared.name) {
-            known.push((declared.name.clone(), worked.clone()));
+            known.push((declared.name.clone(), worked.to_owned()));
         }
         Some(worked)
     }
@@ -86,13 +86,55 @@ impl Recorded {
     }
 }
 
+/// Facts that were recorded, and whether something else was asked of them since.
+pub struct Guarded<'a> {
+    facts: &'a Recorded,
+    missing: std::cell::Cell<bool>,
+}
+
+impl Recorded {
+    /// These, noticing questions that they cannot answer.
+    pub fn guarded(&self) -> Guarded<'_> {
+        Guarded { facts: self, missing: std::cell::Cell::new(false) }
+    }
+}
+
+impl Guarded<'_> {
+    /// Whether something was asked that was not recorded, since this was asked last.
+    pub fn missed(&self) -> bool {
+        self.missing.take()
+    }
+}
+
+impl Facts for Guarded<'_> {
+    fn get(&self, attr: &AttrRef) -> Value<'_> {
+        if self.facts.find(attr).is_none() {
+            self.missing.set(true);
+        }
+        self.facts.get(attr)
+    }
+    fn worked_out<'a>(
+        &'a self,
+        declared: &Declared,
+        through: &dyn Facts,
+    ) -> Option<WorkedOut<'a>> {
+        if !self.facts.worked_out.iter().any(|(name, _)| *name == declared.name) {
+            self.missing.set(true);
+        }
+        self.facts.worked_out(declared, through)
+    }
+    fn now(&self) -> Timestamp {
+        self.facts.now()
+    }
+}
+
 impl Facts for Recorded {
     fn get(&self, attr: &AttrRef) -> Value<'_> {
         self.find(attr).map_or(Value::Absent, OwnedValue::as_value)
     }
-    fn worked_out<'a>(&'a self, declared: &Declared, _: &dyn Facts) -> Option<&'a Worked> {
+    fn worked_out<'a>(&'a self, declared: &Declared, _: &dyn Facts) -> Option<WorkedOut<'a>> {
         let known = self.worked_out.iter().find(|(name, _)| *name == declared.name);
-        known.map(|(_, worked)| worked)
+        known.map(|(_, worked)| worked.borrowed())
     }
     fn now(&self) -> Timestamp {
         self.now

@@ -60,6 +60,12 @@ pub fn float_key(float: f64) -> Option<i64> {
     Some(if bits < 0 { bits ^ i64::MAX } else { bits })
 }
 
+/// The float that [`float_key`] maps to this integer.
+pub fn key_float(key: i64) -> f64 {
+    let bits = if key < 0 { key ^ i64::MAX } else { key };
+    f64::from_bits(bits as u64)
+}
+
 /// A value that owns its text.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the same as in Value")]
@@ -95,6 +101,43 @@ pub enum Worked {
     Failed(Arc<str>),
 }
 
+impl Worked {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> WorkedOut<'_> {
+        match self {
+            Worked::Said(value) => WorkedOut::Said(value.as_value()),
+            Worked::Failed(why) => WorkedOut::Failed(why),
+        }
+    }
+}
+
+/// The same as [`Worked`], borrowed from whoever keeps it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WorkedOut<'a> {
+    /// A value; absent where it cannot say.
+    Said(Value<'a>),
+    /// Nothing that can be used, and why.
+    Failed(&'a Arc<str>),
+}
+
+impl<'a> WorkedOut<'a> {
+    /// The value, if there is one.
+    pub fn value(self) -> Value<'a> {
+        match self {
+            WorkedOut::Said(value) => value,
+            WorkedOut::Failed(_) => Value::Absent,
+        }
+    }
+
+    /// A copy for the record of a decision.
+    pub fn to_owned(self) -> Worked {
+        match self {
+            WorkedOut::Said(value) => Worked::Said(value.to_owned()),
+            WorkedOut::Failed(why) => Worked::Failed(why.clone()),
+        }
+    }
+}
+
 /// Whatever conditions are evaluated against: a request, a model, an attempt.
 ///
 /// Implementations compute lazily; the evaluator asks only for what a live rule needs. The same
@@ -110,7 +153,7 @@ pub trait Facts {
         &'a self,
         _declared: &super::cond::Declared,
         _through: &dyn Facts,
-    ) -> Option<&'a Worked> {
+    ) -> Option<WorkedOut<'a>> {
         None
     }
 
@@ -129,6 +172,13 @@ mod tests {
             if let (Some(x), Some(y)) = (float_key(a), float_key(b)) {
                 prop_assert_eq!(a.partial_cmp(&b), Some(x.cmp(&y)));
             }
+        }
+    }
+
+    #[test]
+    fn keys_lead_back_to_their_floats() {
+        for float in [0.0, 1.0, -1.0, 0.72, -1.1, f64::MAX, f64::MIN, 1e-300] {
+            assert_eq!(key_float(float_key(float).unwrap()), float);
         }
     }
 

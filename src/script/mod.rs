@@ -194,6 +194,8 @@ pub struct Script {
     name: Arc<str>,
     entry: Entry,
     limits: Limits,
+    /// Of its text.
+    digest: blake3::Hash,
     engine: Engine,
     ast: AST,
     failures: Failures,
@@ -201,7 +203,7 @@ pub struct Script {
 
 impl std::fmt::Debug for Script {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Script({:?}, {:?}, {:?}, {:?})", self.name, self.entry, self.limits, self.ast)
+        write!(f, "Script({:?}, {:?}, {:?})", self.entry, self.limits, self.digest.to_hex())
     }
 }
 
@@ -232,7 +234,8 @@ impl Script {
             return Err(ScriptError::NoEntry { name: function, parameters });
         }
         let failures = Failures::default();
-        Ok(Script { name: name.into(), entry, limits, engine, ast, failures })
+        let digest = blake3::hash(source.as_bytes());
+        Ok(Script { name: name.into(), entry, limits, digest, engine, ast, failures })
     }
 
     /// Its file, as the policy names it.
@@ -248,6 +251,11 @@ impl Script {
     /// How much it may do in one call.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Whether it says the same as another of whatever it is given.
+    pub fn says_as(&self, other: &Script) -> bool {
+        (self.entry, self.limits, self.digest) == (other.entry, other.limits, other.digest)
     }
 
     /// How often it failed.

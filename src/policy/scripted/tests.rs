@@ -1,16 +1,20 @@
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
+
+use jiff::Timestamp;
 
 use super::*;
 use crate::catalog::{Catalog, Live, ModelIdx, ProviderModels};
 use crate::ids::PolicyName;
 use crate::policy::cond::Declared;
 use crate::policy::eval::{Situation, decide, decide_listening};
+use crate::policy::plain::plain;
 use crate::policy::plan::Decision;
 use crate::policy::program::{ModelSet, Program};
 use crate::policy::syntax::render;
 use crate::policy::trace::{Recording, trace};
+use crate::policy::value::WorkedOut;
 use crate::policy::{Compiled, Surroundings, compile};
 
 const MODELS: &str = "
@@ -63,38 +67,20 @@ impl Told {
 
 impl Facts for Told {
     fn get(&self, attr: &AttrRef) -> Value<'_> {
-        if attr.attr == Attr::RequestAuto {
-            return Value::Bool(true);
-        }
         let value = self.values.get(attr.to_string().as_str());
-        value.map_or_else(|| Defaults.get(attr).to_static(), OwnedValue::as_value)
+        value.map_or_else(|| plain(attr.attr), OwnedValue::as_value)
     }
-    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<&'a Worked> {
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
         let source = declared.source.as_ref()?;
         let DeclaredSource::Script(script) = source else { return None };
-        Some(self.memo.get_or(source, &|| {
+        let worked = self.memo.get_or(source, &|| {
             self.runs.set(self.runs.get() + 1);
             Worked::by(&script.script, script.value(&declared.reading, through))
-        }))
+        });
+        Some(worked.borrowed())
     }
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH
-    }
-}
-
-trait ToStatic {
-    fn to_static(self) -> Value<'static>;
-}
-impl ToStatic for Value<'_> {
-    /// For values that own nothing or point to nothing of their own.
-    fn to_static(self) -> Value<'static> {
-        match self {
-            Value::Bool(bool) => Value::Bool(bool),
-            Value::Int(int) => Value::Int(int),
-            Value::Float(float) => Value::Float(float),
-            Value::Str("") => Value::Str(""),
-            _ => Value::Absent,
-        }
     }
 }
 
@@ -154,7 +140,7 @@ fn a_script_that_no_live_rule_needs_is_not_asked() {
 
 #[test]
 fn failures_give_the_else_value_are_counted_and_told() {
-    // Each of them is sound on the request of the check, which has no tokens.
+    // Each of them is sound on the request of the check, which has a hundred tokens.
     for (body, reason, says) in [
         ("throw \"no idea\"", Reason::Error, "line 3, column"),
         ("loop {}", Reason::Limit, "stopped after"),
@@ -163,7 +149,7 @@ fn failures_give_the_else_value_are_counted_and_told() {
         ("0.0 / 0.0", Reason::Range, "out of range"),
     ] {
         let source = format!(
-            "// uses: input.tokens\nfn value(req) {{ if req.input.tokens == 0 {{ return 0.1; }}\n{body} }}"
+            "// uses: input.tokens\nfn value(req) {{ if req.input.tokens == 100 {{ return 0.1; }}\n{body} }}"
         );
         let program = program(RISK, &[("risk.rhai", &source)]);
         let facts = Told::default().with("input.tokens", OwnedValue::Int(5));
