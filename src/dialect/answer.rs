@@ -102,6 +102,23 @@ pub enum Finish {
     Other,
 }
 
+impl Finish {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+            Finish::ContextFull => "context_full",
+            Finish::ToolCalls => "tool_calls",
+            Finish::ContentFilter => "content_filter",
+            Finish::Refusal => "refusal",
+            Finish::Pause => "pause",
+            Finish::Error => "error",
+            Finish::Other => "other",
+        }
+    }
+}
+
 /// One token of an answer and how probable it was.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TokenLogprob {

@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::dialect::Request;
 use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::shape::{Format, ToolChoice};
+use crate::policy::scripted;
+use crate::script::{Datum, Record};
 
 /// What the costlier checks found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,6 +102,30 @@ pub fn judge(request: &Request, answer: &Answer) -> Verdicts {
         });
     }
     verdicts
+}
+
+/// The longest answer that is read as JSON for a judge, in bytes.
+const LONGEST_JSON: usize = 64 * 1024;
+
+/// The map `answer` of a judge.
+pub fn described(answer: &Answer) -> Record {
+    let mut record = scripted::no_answer();
+    let Some(choice) = answer.primary() else { return record };
+    let text = choice.text();
+    let mut set = |name: &str, value: Datum| _ = record.insert(name.into(), value);
+    let count = |count: u64| Datum::from(i64::try_from(count).unwrap_or(i64::MAX));
+    set("text", scripted::shortened(&text).into());
+    set("chars", count(text.chars().count() as u64));
+    set("tokens", count(answer.usage.completion().0));
+    set("refusal", scripted::shortened(&choice.refusal()).into());
+    if let Some(finish) = choice.finish {
+        set("finish", finish.name().into());
+    }
+    let calls = choice.tool_calls().map(|call| call.name.as_ref().into());
+    set("tool_calls", Datum::from_array(calls.take(scripted::MOST_LISTED).collect()));
+    let parsed = (text.len() <= LONGEST_JSON).then(|| serde_json::from_str(&text).ok()).flatten();
+    set("json", parsed.map_or(Datum::UNIT, |json| scripted::json(&json)));
+    record
 }
 
 fn json(text: &str) -> Option<Value> {

@@ -13,10 +13,12 @@ use crate::dialect::answer::{Answer, Finish};
 use crate::dialect::shape::Api;
 use crate::dialect::{Loss, Request, UpstreamError, Usage, UsageSource};
 use crate::error_class::ErrorClass;
-use crate::facts::RequestFacts;
+use crate::facts::{RequestFacts, answers, classifier};
+use crate::policy::cond::{Declared, DeclaredSource};
 use crate::policy::models::duration;
 use crate::policy::schema::{Attr, AttrRef, Subject};
-use crate::policy::value::{Facts, Value};
+use crate::policy::scripted::Memo;
+use crate::policy::value::{Facts, Value, Worked, WorkedOut};
 use crate::units::NanoDollars;
 
 /// How an attempt ended.
@@ -304,6 +306,7 @@ pub struct AttemptFacts<'a> {
     verdicts: OnceLock<Verdicts>,
     elapsed: Option<Duration>,
     cost: Option<NanoDollars>,
+    memo: Memo,
 }
 
 impl<'a> AttemptFacts<'a> {
@@ -320,6 +323,7 @@ impl<'a> AttemptFacts<'a> {
             verdicts: OnceLock::new(),
             elapsed: Some(elapsed),
             cost: None,
+            memo: Memo::default(),
         }
     }
 
@@ -331,6 +335,7 @@ impl<'a> AttemptFacts<'a> {
             verdicts: OnceLock::new(),
             elapsed: None,
             cost: None,
+            memo: Memo::default(),
         }
     }
 
@@ -345,6 +350,11 @@ impl<'a> AttemptFacts<'a> {
         Value::Bool(pick(self.verdicts.get_or_init(|| checks::judge(request, answer))))
     }
 
+    fn of_text(&self, ask: impl Fn(&str) -> bool) -> Value<'static> {
+        let choice = self.result.ok().and_then(|(_, answer)| answer.primary());
+        Value::Bool(choice.is_some_and(|choice| ask(&choice.text())))
+    }
+
     fn of_answer(&self, ask: impl Fn(&Answer) -> bool) -> Value<'static> {
         Value::Bool(self.result.is_ok_and(|(_, answer)| ask(answer)))
     }
@@ -353,6 +363,21 @@ impl<'a> AttemptFacts<'a> {
 impl Facts for AttemptFacts<'_> {
     fn now(&self) -> Timestamp {
         self.request.now()
+    }
+
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
+        let Some(source @ DeclaredSource::Judge(judge)) = &declared.source else {
+            return self.request.worked_out(declared, through);
+        };
+        let (_, answer) = self.result.ok()?;
+        let worked = self.memo.get_or(source, &|| {
+            let worked = Worked::by(&judge.script, judge.judge(through, checks::described(answer)));
+            if let Worked::Failed(why) = &worked {
+                tracing::debug!("{why}");
+            }
+            worked
+        });
+        Some(worked.borrowed())
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {
@@ -384,6 +409,13 @@ impl Facts for AttemptFacts<'_> {
             Attr::SchemaViolation => self.verdict(|verdicts| verdicts.schema_violation),
             Attr::ToolCallMissing => self.verdict(|verdicts| verdicts.tool_call_missing),
             Attr::ToolCallInvalid => self.verdict(|verdicts| verdicts.tool_call_invalid),
+            Attr::Repeats => self.of_text(answers::repeats),
+            Attr::WrongLanguage => {
+                self.of_text(|text| answers::wrong_language(self.request.question(), text))
+            }
+            Attr::Unsafe => {
+                self.of_text(|text| classifier::is_unsafe(&classifier::window([text].iter())))
+            }
             Attr::LogprobMean => float(choice.and_then(|choice| choice.logprobs.mean())),
             Attr::LogprobMin => float(choice.and_then(|choice| choice.logprobs.min())),
             Attr::ResponseTokens => {

@@ -53,6 +53,12 @@ const STOP_WORDS: [(&str, &[&str]); 7] = [
     ),
 ];
 
+/// What [`detect`] can say.
+pub(super) const KNOWN: &[&str] = &[
+    "en", "de", "fr", "es", "it", "pt", "nl", "ru", "el", "he", "ar", "hi", "th", "ko", "ka", "ja",
+    "zh",
+];
+
 /// How much of the text is looked at, in characters.
 const WINDOW: usize = 2_000;
 
@@ -138,6 +144,7 @@ mod tests {
             (None, ""),
         ] {
             assert_eq!(detect(text), expected, "{text}");
+            assert!(expected.is_none_or(|language| super::KNOWN.contains(&language)));
         }
     }
 }

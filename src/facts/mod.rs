@@ -3,6 +3,8 @@
 //! The heuristics for `task`, `difficulty` and `input.language` are functions of text alone, in
 //! files of their own, so that a learned classifier can take their place.
 
+pub mod answers;
+pub mod classifier;
 mod difficulty;
 mod hints;
 mod language;
@@ -11,6 +13,7 @@ pub mod tokens;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -20,12 +23,15 @@ use crate::catalog::{Catalog, worst_case};
 use crate::dialect::Request;
 use crate::dialect::shape::{Effort, SegmentRole};
 use crate::ids::{ModelId, RequestId};
+use crate::policy::cond::{Declared, DeclaredSource};
 use crate::policy::models::days;
 use crate::policy::program::ModelSet;
 use crate::policy::schedule::{DAYS, weekday_index};
 use crate::policy::schema::{Attr, AttrRef};
-use crate::policy::value::{Facts, Value};
+use crate::policy::scripted::Memo;
+use crate::policy::value::{Facts, OwnedValue, Value, Worked, WorkedOut};
 use crate::units::{NanoDollars, Tokens};
+use classifier::{ClassifierInput, Opinion};
 use tokens::TextMeter;
 
 /// The most text of the last user turn that the heuristics read, in bytes. What a request is about
@@ -79,6 +85,10 @@ pub struct RequestFacts {
     last_turn: OnceLock<LastTurn>,
     key_allows: OnceLock<bool>,
     max_cost: OnceLock<Option<NanoDollars>>,
+    window: OnceLock<String>,
+    pii: OnceLock<bool>,
+    jailbreak: OnceLock<bool>,
+    memo: Memo,
 }
 
 /// The prompt's size by role.
@@ -113,6 +123,10 @@ impl RequestFacts {
             last_turn: OnceLock::new(),
             key_allows: OnceLock::new(),
             max_cost: OnceLock::new(),
+            window: OnceLock::new(),
+            pii: OnceLock::new(),
+            jailbreak: OnceLock::new(),
+            memo: Memo::default(),
         }
     }
 
@@ -184,6 +198,32 @@ impl RequestFacts {
         })
     }
 
+    /// The last user turn, as far as classifiers read it.
+    pub fn question(&self) -> &str {
+        self.window.get_or_init(|| {
+            let request = &self.inputs.request;
+            classifier::window(request.shape().texts(request.body(), SegmentRole::LastUser))
+        })
+    }
+
+    fn classified(&self, name: &str, timeout: Option<Duration>) -> Worked {
+        let failed = |why: String| Worked::Failed(format!("classifier {name}: {why}").into());
+        let Some(classifier) = classifier::named(name) else {
+            return failed("there is none of this name".into());
+        };
+        let shape = self.inputs.request.shape();
+        let started = Instant::now();
+        let opinion = classifier.classify(&ClassifierInput { text: self.question(), shape });
+        let took = started.elapsed();
+        match (timeout, opinion) {
+            (Some(timeout), _) if took > timeout => failed(format!("took {took:?}")),
+            (_, None) => Worked::Said(OwnedValue::Absent),
+            (_, Some(Opinion::Flag(flag))) => Worked::Said(OwnedValue::Bool(flag)),
+            (_, Some(Opinion::Score(score))) => Worked::Said(OwnedValue::Float(score)),
+            (_, Some(Opinion::Label(label))) => Worked::Said(OwnedValue::Str(label.into())),
+        }
+    }
+
     /// The worst case on the cheapest model that is configured and that the key allows.
     fn max_cost(&self) -> Option<NanoDollars> {
         *self.max_cost.get_or_init(|| {
@@ -232,6 +272,21 @@ fn text(text: Option<&str>) -> Value<'_> {
 impl Facts for RequestFacts {
     fn now(&self) -> Timestamp {
         self.inputs.now
+    }
+
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
+        let source = declared.source.as_ref()?;
+        let worked = match source {
+            DeclaredSource::Script(script) => self.memo.get_or(source, &|| {
+                Worked::by(&script.script, script.value(&declared.reading, through))
+            }),
+            DeclaredSource::Classifier { name, timeout } => {
+                self.memo.get_or(source, &|| self.classified(name, *timeout))
+            }
+            // One is asked of attempts, the other is no work.
+            DeclaredSource::Judge(_) | DeclaredSource::Attr(_) => return None,
+        };
+        Some(worked.borrowed())
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {
@@ -290,6 +345,12 @@ impl Facts for RequestFacts {
             Attr::InputHasCode => Value::Bool(self.last_turn().has_code),
             Attr::InputHasUrl => Value::Bool(self.last_turn().has_url),
             Attr::Difficulty => Value::Float(self.last_turn().difficulty),
+            Attr::SignalPii => {
+                Value::Bool(*self.pii.get_or_init(|| classifier::pii(self.question())))
+            }
+            Attr::SignalJailbreak => {
+                Value::Bool(*self.jailbreak.get_or_init(|| classifier::jailbreak(self.question())))
+            }
 
             Attr::KeyId => Value::Str(caller.key.as_str()),
             Attr::KeyName => Value::Str(caller.name.as_deref().unwrap_or(caller.key.as_str())),

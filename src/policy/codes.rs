@@ -307,7 +307,10 @@ pages! {
         "attribute key.tier: tier from key.meta[\"plan\"] else free";
     BAD_SCRIPT = "P2010", "a script that cannot be used",
         "A script is Rhai, and offers the function its place asks for: `fn value(req)` for an \
-         attribute, `fn rank(req, model)` for `pick script`.",
+         attribute, `fn rank(req, model)` for `pick script`, `fn judge(req, answer)` for `judge[..]`. \
+         Its header names the attributes that it sees: `// uses: input.tokens, key.team`. It is \
+         tried on a request of which nothing is said, and must give a value of the declared type. \
+         See docs/scripts.md.",
         "fn score(r) { 0.5 }",
         "fn value(req) { 0.5 }";
     NO_DEFAULT = "P3001", "there is no `default`",

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::schedule::Schedule;
 use super::schema::{Attr, AttrRef};
+use super::scripted::BoundScript;
 use super::syntax::tree::Span;
-use super::value::{Facts, Value};
+use super::value::{Facts, Value, WorkedOut};
 
 /// A condition whose names and types have been checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +69,9 @@ pub enum DeclaredSource {
     /// An attribute of the schema.
     Attr(AttrRef),
     /// A script's `fn value(req)`.
-    Script(Arc<crate::script::Script>),
+    Script(Arc<BoundScript>),
+    /// A script's `fn judge(req, answer)`, asked of attempts: `judge["concise"]`.
+    Judge(Arc<BoundScript>),
     /// A named function of the host's.
     Classifier {
         /// Which.
@@ -82,7 +85,8 @@ impl PartialEq for DeclaredSource {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (DeclaredSource::Attr(a), DeclaredSource::Attr(b)) => a == b,
-            (DeclaredSource::Script(a), DeclaredSource::Script(b)) => a.name == b.name,
+            (DeclaredSource::Script(a), DeclaredSource::Script(b))
+            | (DeclaredSource::Judge(a), DeclaredSource::Judge(b)) => a.script.says_as(&b.script),
             (
                 DeclaredSource::Classifier { name: a, .. },
                 DeclaredSource::Classifier { name: b, .. },
@@ -297,9 +301,7 @@ impl Operand {
             Operand::Declared(declared) => match &declared.source {
                 None => super::schema::Cost::Free,
                 Some(DeclaredSource::Attr(source)) => source.attr.def().cost,
-                Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
-                    super::schema::Cost::Expensive
-                }
+                Some(_) => super::schema::Cost::Expensive,
             },
         }
     }
@@ -319,9 +321,7 @@ impl Declared {
         let raw = match &self.source {
             None => Value::Absent,
             Some(DeclaredSource::Attr(source)) => facts.get(source),
-            Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
-                facts.worked_out(self)
-            }
+            Some(_) => facts.worked_out(self, facts).map_or(Value::Absent, WorkedOut::value),
         };
         self.reading.read(raw).unwrap_or_else(|| self.default.as_value())
     }

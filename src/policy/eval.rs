@@ -4,12 +4,13 @@ mod beside;
 mod candidates;
 mod mix;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 pub use candidates::output_limit;
-use candidates::{Needs, Ordered};
+use candidates::{Needs, Ordered, Ranks};
 use mix::{Mix, text_of};
 
 use super::cond::Cond;
@@ -20,7 +21,7 @@ use super::plan::{
 };
 use super::program::{Assumption, CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
 use super::schema::{Attr, AttrRef};
-use super::value::{Facts, Value};
+use super::value::{Facts, Value, WorkedOut};
 use crate::catalog::{Live, Model, ModelIdx};
 use crate::units::NanoDollars;
 
@@ -78,8 +79,12 @@ impl Facts for WithLive<'_> {
         self.facts.now()
     }
 
-    fn worked_out(&self, declared: &super::cond::Declared) -> Value<'_> {
-        self.facts.worked_out(declared)
+    fn worked_out<'a>(
+        &'a self,
+        declared: &super::cond::Declared,
+        through: &dyn Facts,
+    ) -> Option<WorkedOut<'a>> {
+        self.facts.worked_out(declared, through)
     }
 
     fn get(&self, attr: &AttrRef) -> Value<'_> {
@@ -198,6 +203,7 @@ pub fn decide_listening(
         route: route.map_or_else(|| "requested".into(), |route| route.rule.name.clone()),
         line: route.map(|route| route.rule.line),
         needs: Needs::of(situation.facts),
+        ranks: RefCell::default(),
     };
     builder.build(target, listener)
 }
@@ -228,6 +234,8 @@ struct Builder<'a> {
     route: Arc<str>,
     line: Option<u32>,
     needs: Needs,
+    /// Borrowed only within one ordering.
+    ranks: RefCell<Ranks>,
 }
 
 impl Builder<'_> {

@@ -1,7 +1,8 @@
 //! The policy language: pure, without I/O, usable as a library.
 //!
 //! `syntax` reads text into a tree, `check` gives every name a meaning and every value a type,
-//! `program` is the compiled form, `eval` carries it out, `plan` is what comes of it.
+//! `program` is the compiled form, `eval` carries it out, `plan` is what comes of it. `scripted` is
+//! where scripts come in.
 
 pub mod check;
 pub mod codes;
@@ -18,6 +19,7 @@ pub mod program;
 pub mod prove;
 pub mod schedule;
 pub mod schema;
+pub mod scripted;
 pub mod sources;
 pub mod syntax;
 pub mod table;
@@ -60,11 +62,14 @@ pub fn compile(
     surroundings: &Surroundings<'_>,
 ) -> Compiled {
     let loaded = load::load(file, text, surroundings);
-    let sources = Arc::new(loaded.sources);
+    let mut sources = Arc::new(loaded.sources);
     let readable =
         loaded.diagnostics.iter().all(|found| found.severity < diagnostic::Severity::Error);
-    let (program, mut found) = check::check(name, &sources, &loaded.units, surroundings);
+    let (program, mut found, attached) = check::check(name, &sources, &loaded.units, surroundings);
     syntax::yaml::fit_fixes(&sources, &mut found);
+    for script in attached {
+        Arc::make_mut(&mut sources).add(&script.file, &script.text);
+    }
     let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(found);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);

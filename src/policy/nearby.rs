@@ -13,7 +13,7 @@ use super::prove::axes::{Axis, Sample};
 use super::prove::{Prover, spelt};
 use super::schema::{Attr, AttrRef};
 use super::trial::Outcome;
-use super::value::{Facts, OwnedValue, Value};
+use super::value::{Facts, OwnedValue, Value, WorkedOut};
 
 /// The most requests that are tried.
 const MOST_TRIED: usize = 5_000;
@@ -203,11 +203,9 @@ impl Facts for Moved<'_> {
         self.said.about(attr).unwrap_or_else(|| self.facts.get(attr))
     }
 
-    fn worked_out(&self, declared: &Declared) -> Value<'_> {
-        match self.said.worked_out(declared) {
-            Value::Absent => self.facts.worked_out(declared),
-            value => value,
-        }
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
+        let said = self.said.worked_out(declared, through);
+        said.or_else(|| self.facts.worked_out(declared, through))
     }
 
     fn now(&self) -> jiff::Timestamp {

@@ -12,7 +12,7 @@ use super::models::days;
 use super::prove::spelt;
 use super::schedule::{DAYS, weekday_index};
 use super::schema::{Attr, AttrRef, Type};
-use super::value::{Facts, OwnedValue, Value};
+use super::value::{Facts, OwnedValue, Value, WorkedOut};
 
 /// The tokens of a plain prompt.
 const PROMPT_TOKENS: i64 = 100;
@@ -180,11 +180,11 @@ impl Facts for Said {
         self.about(attr).unwrap_or_else(|| plain(attr.attr))
     }
 
-    fn worked_out(&self, declared: &Declared) -> Value<'_> {
+    fn worked_out<'a>(&'a self, declared: &Declared, _: &dyn Facts) -> Option<WorkedOut<'a>> {
         let said = self.values.iter().rev().find(|(operand, _)| {
             matches!(operand, Operand::Declared(known) if known.name == declared.name)
         });
-        said.map_or(Value::Absent, |(_, value)| value.as_value())
+        said.map(|(_, value)| WorkedOut::Said(value.as_value()))
     }
 
     fn now(&self) -> Timestamp {

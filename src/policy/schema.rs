@@ -271,8 +271,6 @@ enum Flag {
     OfModel,
     OfBudget,
     NeedsTill,
-    NeedsSignals,
-    NeedsJudge,
 }
 
 /// What the flags of a row say together.
@@ -310,8 +308,6 @@ const fn traits(flags: &[Flag]) -> Traits {
             Flag::OfModel => def.index = Index::Model,
             Flag::OfBudget => def.index = Index::Budget,
             Flag::NeedsTill => def.waits_for = Some("budgets"),
-            Flag::NeedsSignals => def.waits_for = Some("learned classifiers"),
-            Flag::NeedsJudge => def.waits_for = Some("scripted judges"),
         }
         i += 1;
     }
@@ -423,8 +419,8 @@ attributes! {
     InputHasCode "input.has_code": Type::Bool, Req|Computed, "the last user turn holds code";
     InputHasUrl "input.has_url": Type::Bool, Req|Computed, "the last user turn holds a URL";
     Difficulty "difficulty": Type::Float(Some((0, 100))), Req|Computed, "how hard it looks (a heuristic, see docs/facts.md)";
-    SignalPii "signal.pii": Type::Bool, Req|Expensive|NeedsSignals, "personal data in the prompt";
-    SignalJailbreak "signal.jailbreak": Type::Bool, Req|Expensive|NeedsSignals, "an attempt to talk the model out of its rules";
+    SignalPii "signal.pii": Type::Bool, Req|Expensive, "personal data or secrets in the last user turn (a heuristic, see docs/facts.md)";
+    SignalJailbreak "signal.jailbreak": Type::Bool, Req|Expensive, "the last user turn tries to talk the model out of its rules (a heuristic, see docs/facts.md)";
 
     KeyId "key.id": Type::String, Req, "the id of the caller's key";
     KeyName "key.name": Type::String, Req, "its name";
@@ -526,12 +522,12 @@ attributes! {
     SchemaViolation "schema_violation": Type::Bool, Att, "the JSON breaks the schema that was asked for";
     ToolCallMissing "tool_call_missing": Type::Bool, Att, "a tool call was required and did not come";
     ToolCallInvalid "tool_call_invalid": Type::Bool, Att, "a tool call names no offered tool or breaks its schema";
-    Repeats "repeats": Type::Bool, Att|NeedsSignals, "the answer goes round in circles";
-    WrongLanguage "wrong_language": Type::Bool, Att|NeedsSignals, "the answer is in another language than the question";
-    Unsafe "unsafe": Type::Bool, Att|NeedsSignals, "the answer breaks safety rules";
+    Repeats "repeats": Type::Bool, Att, "the answer goes round in circles (a heuristic, see docs/facts.md)";
+    WrongLanguage "wrong_language": Type::Bool, Att, "the answer is in another language than the question (a heuristic, see docs/facts.md)";
+    Unsafe "unsafe": Type::Bool, Att, "the answer threatens, incites or explains grave harm (a heuristic, see docs/facts.md)";
     LogprobMean "logprob.mean": Type::Float(None), Att|Opt, "the mean log-probability of the answer's tokens";
     LogprobMin "logprob.min": Type::Float(None), Att|Opt, "the lowest of them";
-    Judge "judge[]": Type::Float(Some((0, 100))), Att|Opt|Text|NeedsJudge, "what a script thinks of the answer";
+    Judge "judge[]": Type::Float(Some((0, 100))), Att|Opt|Text|Expensive, "what a script thinks of the answer (see docs/scripts.md)";
     ResponseTokens "response.tokens": Type::Tokens, Att, "the answer's tokens";
     AttemptCost "attempt.cost": Type::Money, Att, "what the attempt cost";
     AttemptLatency "attempt.latency": Type::Duration, Att, "how long it took";

@@ -11,7 +11,7 @@ use super::cond::{Cond, Declared, DeclaredSource, Op, Operand, Test};
 use super::plan::{Affinity, Decision, Hedging, Plan, PlanReason, Removal};
 use super::program::{HedgeAfter, Hold, Program, Rule, Settings};
 use super::schema::{AttrRef, Type};
-use super::value::{Facts, OwnedValue, Value};
+use super::value::{Facts, OwnedValue, Value, Worked, WorkedOut};
 use crate::catalog::{Catalog, ModelIdx};
 use crate::units::{BasisPoints, NanoDollars, PricePerMillion};
 
@@ -20,7 +20,7 @@ use crate::units::{BasisPoints, NanoDollars, PricePerMillion};
 pub struct Recording<'a> {
     facts: &'a dyn Facts,
     asked: RefCell<Vec<(AttrRef, OwnedValue)>>,
-    worked_out: RefCell<Vec<(Arc<str>, OwnedValue)>>,
+    worked_out: RefCell<Vec<(Arc<str>, Worked)>>,
 }
 
 impl<'a> Recording<'a> {
@@ -48,13 +48,13 @@ impl Facts for Recording<'_> {
         }
         value
     }
-    fn worked_out(&self, declared: &Declared) -> Value<'_> {
-        let value = self.facts.worked_out(declared);
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
+        let worked = self.facts.worked_out(declared, through)?;
         let mut known = self.worked_out.borrow_mut();
         if !known.iter().any(|(name, _)| *name == declared.name) {
-            known.push((declared.name.clone(), value.to_owned()));
+            known.push((declared.name.clone(), worked.to_owned()));
         }
-        value
+        Some(worked)
     }
     fn now(&self) -> Timestamp {
         self.facts.now()
@@ -66,7 +66,7 @@ impl Facts for Recording<'_> {
 pub struct Recorded {
     now: Timestamp,
     values: Vec<(AttrRef, OwnedValue)>,
-    worked_out: Vec<(Arc<str>, OwnedValue)>,
+    worked_out: Vec<(Arc<str>, Worked)>,
 }
 
 impl Recorded {
@@ -80,9 +80,7 @@ impl Recorded {
             Operand::Declared(declared) => match &declared.source {
                 None => true,
                 Some(DeclaredSource::Attr(source)) => self.find(source).is_some(),
-                Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
-                    self.worked_out.iter().any(|(known, _)| **known == *declared.name)
-                }
+                Some(_) => self.worked_out.iter().any(|(known, _)| *known == declared.name),
             },
         }
     }
@@ -115,11 +113,11 @@ impl Facts for Guarded<'_> {
         }
         self.facts.get(attr)
     }
-    fn worked_out(&self, declared: &Declared) -> Value<'_> {
+    fn worked_out<'a>(&'a self, declared: &Declared, through: &dyn Facts) -> Option<WorkedOut<'a>> {
         if !self.facts.worked_out.iter().any(|(name, _)| *name == declared.name) {
             self.missing.set(true);
         }
-        self.facts.worked_out(declared)
+        self.facts.worked_out(declared, through)
     }
     fn now(&self) -> Timestamp {
         self.facts.now()
@@ -130,9 +128,9 @@ impl Facts for Recorded {
     fn get(&self, attr: &AttrRef) -> Value<'_> {
         self.find(attr).map_or(Value::Absent, OwnedValue::as_value)
     }
-    fn worked_out(&self, declared: &Declared) -> Value<'_> {
+    fn worked_out<'a>(&'a self, declared: &Declared, _: &dyn Facts) -> Option<WorkedOut<'a>> {
         let known = self.worked_out.iter().find(|(name, _)| *name == declared.name);
-        known.map_or(Value::Absent, |(_, value)| value.as_value())
+        known.map(|(_, worked)| worked.borrowed())
     }
     fn now(&self) -> Timestamp {
         self.now
@@ -161,7 +159,16 @@ pub fn trace(
         route.and_then(|name| program.routes.iter().position(|route| route.rule.name == *name));
     let tried = &program.routes[..position.map_or(0, |position| position + 1)];
     let told = |rule: &Rule| told(rule, program, facts);
-    json!({
+    // A failure shows in no value: the `else` holds then, and may be what would have been said.
+    let failures: serde_json::Map<String, Json> = facts
+        .worked_out
+        .iter()
+        .filter_map(|(name, worked)| match worked {
+            Worked::Failed(why) => Some((name.to_string(), json!(why))),
+            Worked::Said(_) => None,
+        })
+        .collect();
+    let mut told_all = json!({
         "policy": format!("{}@{}", program.name, program.generation),
         "inputs": inputs,
         "guards": program.denies.iter().map(|deny| told(&deny.rule)).collect::<Vec<_>>(),
@@ -174,7 +181,11 @@ pub fn trace(
             "by": removal.by.to_string(),
         })).collect::<Vec<_>>(),
         "decision": decided(decision, &program.catalog),
-    })
+    });
+    if !failures.is_empty() {
+        told_all["failures"] = Json::Object(failures);
+    }
+    told_all
 }
 
 /// One rule: whether it matched, and each of its tests with the value it saw.

@@ -92,6 +92,52 @@ impl OwnedValue {
     }
 }
 
+/// What came of asking a script or a classifier.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Worked {
+    /// A value; absent where it cannot say.
+    Said(OwnedValue),
+    /// Nothing that can be used, and why: "script risk.rhai: stopped after 2ms".
+    Failed(Arc<str>),
+}
+
+impl Worked {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> WorkedOut<'_> {
+        match self {
+            Worked::Said(value) => WorkedOut::Said(value.as_value()),
+            Worked::Failed(why) => WorkedOut::Failed(why),
+        }
+    }
+}
+
+/// The same as [`Worked`], borrowed from whoever keeps it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WorkedOut<'a> {
+    /// A value; absent where it cannot say.
+    Said(Value<'a>),
+    /// Nothing that can be used, and why.
+    Failed(&'a Arc<str>),
+}
+
+impl<'a> WorkedOut<'a> {
+    /// The value, if there is one.
+    pub fn value(self) -> Value<'a> {
+        match self {
+            WorkedOut::Said(value) => value,
+            WorkedOut::Failed(_) => Value::Absent,
+        }
+    }
+
+    /// A copy for the record of a decision.
+    pub fn to_owned(self) -> Worked {
+        match self {
+            WorkedOut::Said(value) => Worked::Said(value.to_owned()),
+            WorkedOut::Failed(why) => Worked::Failed(why.clone()),
+        }
+    }
+}
+
 /// Whatever conditions are evaluated against: a request, a model, an attempt.
 ///
 /// Implementations compute lazily; the evaluator asks only for what a live rule needs. The same
@@ -100,10 +146,15 @@ pub trait Facts {
     /// The attribute's value, or [`Value::Absent`].
     fn get(&self, attr: &AttrRef) -> Value<'_>;
 
-    /// What a script or a classifier says of the request, for an attribute that a policy declares.
-    /// Absent where there is nobody to ask, or no usable answer: then the declared `else` holds.
-    fn worked_out(&self, _declared: &super::cond::Declared) -> Value<'_> {
-        Value::Absent
+    /// What a script or a classifier says, for an attribute that a policy declares; it is asked once.
+    /// `None` where there is nobody to ask. What it wants to know itself is asked of `through`: the
+    /// outermost of the facts laid over each other.
+    fn worked_out<'a>(
+        &'a self,
+        _declared: &super::cond::Declared,
+        _through: &dyn Facts,
+    ) -> Option<WorkedOut<'a>> {
+        None
     }
 
     /// The instant of the decision; schedules are resolved against it.

@@ -19,6 +19,7 @@ mod keys;
 mod ladder;
 mod recovery;
 mod reload;
+mod scripts;
 mod shadow;
 mod shape;
 mod sticky;

@@ -33,6 +33,7 @@ pub struct Setup {
     more: String,
     provider: String,
     tail: String,
+    files: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -49,6 +50,12 @@ impl Setup {
     /// The same, with prices in dollars per million tokens.
     pub fn priced(mut self, name: &str, upstream: &str, input: f64, output: f64) -> Setup {
         self.models.push((name.to_owned(), upstream.to_owned(), Some((input, output))));
+        self
+    }
+
+    /// With a file beside the policy.
+    pub fn file(mut self, name: &str, text: &str) -> Setup {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -101,6 +108,9 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let policy = folder.path().join("main.policy");
         std::fs::write(&policy, &self.policy).unwrap();
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let config = folder.path().join("pointsman.yaml");
         std::fs::write(&config, self.config(&policy)).unwrap();
         let running = start(config).await?;

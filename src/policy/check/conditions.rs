@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::Checker;
 use crate::policy::codes;
-use crate::policy::cond::{Cond, Glob, Op, Operand};
+use crate::policy::cond::{Cond, Declared, DeclaredSource, Glob, Op, Operand, Reading};
 use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use crate::policy::schema::{Attr, AttrRef, Index, SCHEMA, Subject, Type};
 use crate::policy::syntax::tree::{
     self, AttrPart, AttrPath, CompareOp, CondKind, HasKind, Membership, Name, Span, Value,
     ValueKind,
 };
+use crate::policy::value::OwnedValue;
 
 /// Where a condition stands, and so what it may speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -500,6 +501,20 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.check_index(attr, index, path.span)?;
+        if let (Attr::Judge, Some(name)) = (attr, index) {
+            let judge = self.judge(name, path.span)?;
+            let declared = Declared {
+                name: written.as_str().into(),
+                source: Some(DeclaredSource::Judge(judge)),
+                reading: Reading::share(),
+                default: OwnedValue::Absent,
+            };
+            return Some(Resolved {
+                operand: Operand::Declared(Arc::new(declared)),
+                ty: def.ty.clone(),
+                optional: true,
+            });
+        }
         if let Some(missing) = def.waits_for {
             self.wait(path.span, &format!("`{written}`"), missing);
         }

@@ -211,7 +211,7 @@ impl<'a> Checker<'a> {
         }
         let ty_span = ty.span;
         let checked = self.type_of(ty);
-        let source = self.source_of(&name, source);
+        let source = self.source_of(&name, source, checked.as_ref());
         let Some((ty, reading)) = checked else { return };
         let written = default;
         let default = self.default_of(attr, &ty, default);
@@ -348,7 +348,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn source_of(&mut self, name: &str, source: Option<&Source>) -> Option<DeclaredSource> {
+    fn source_of(
+        &mut self,
+        name: &str,
+        source: Option<&Source>,
+        ty: Option<&(Type, Reading)>,
+    ) -> Option<DeclaredSource> {
         match source? {
             Source::Header(header) => Some(DeclaredSource::Attr(AttrRef {
                 attr: Attr::Header,
@@ -371,49 +376,11 @@ impl<'a> Checker<'a> {
                 }
             }
             Source::Script(file, knobs) => {
-                let script = self.script(file, knobs, crate::script::Entry::Value)?;
+                let (_, reading) = ty?;
+                let script = self.script(file, knobs, crate::script::Entry::Value, reading)?;
                 Some(DeclaredSource::Script(script))
             }
-            Source::Classifier(which, _) => {
-                self.wait(which.span, "an attribute from a classifier", "classifiers");
-                Some(DeclaredSource::Classifier { name: which.node.as_str().into(), timeout: None })
-            }
-        }
-    }
-
-    /// Reads and compiles a script that the policy names.
-    pub(super) fn script(
-        &mut self,
-        file: &tree::Text,
-        _knobs: &[tree::Knob],
-        entry: crate::script::Entry,
-    ) -> Option<Arc<crate::script::Script>> {
-        let source = match self.read_file(&file.node) {
-            Ok(source) => source,
-            Err(reason) => {
-                self.report(
-                    Diagnostic::error(
-                        codes::UNREADABLE_FILE,
-                        file.span,
-                        format!("cannot read `{}`", file.node),
-                        reason,
-                    )
-                    .help("the path is relative to the policy's folder"),
-                );
-                return None;
-            }
-        };
-        match crate::script::Script::compile(&file.node, &source, entry) {
-            Ok(script) => Some(Arc::new(script)),
-            Err(error) => {
-                self.report(Diagnostic::error(
-                    codes::BAD_SCRIPT,
-                    file.span,
-                    format!("the script `{}` cannot be used", file.node),
-                    error.to_string(),
-                ));
-                None
-            }
+            Source::Classifier(which, knobs) => self.classifier(which, knobs, name, &ty?.0),
         }
     }
 

@@ -10,9 +10,11 @@ mod money;
 mod names;
 mod proofs;
 mod routes;
+mod scripts;
 mod targets;
 mod values;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::codes;
@@ -24,12 +26,12 @@ use super::program::{
     Settings, TestCase, Tune,
 };
 use super::schema::Cost;
+use super::scripted::BoundScript;
 use super::sources::Sources;
 use super::syntax::tree::{File, Item, Name, Span};
 use super::table::{MOST_BOXES, Table};
 use crate::catalog::Catalog;
 use crate::ids::{Generation, PolicyName};
-use crate::script::Script;
 
 pub use bodies::{CACHE_KEY_PARTS, CLOCKS};
 pub use money::METRICS;
@@ -50,7 +52,7 @@ pub(super) fn check(
     sources: &Arc<Sources>,
     units: &[Unit],
     surroundings: &Surroundings<'_>,
-) -> (Option<Program>, Vec<Diagnostic>) {
+) -> (Option<Program>, Vec<Diagnostic>, Vec<Attached>) {
     let mut checker = Checker::new(sources, units, surroundings);
     let program = checker.program(name, sources);
     // A `let` is checked wherever it is used; its faults are told once.
@@ -59,7 +61,17 @@ pub(super) fn check(
     found.retain(|it| told.insert((it.code, it.primary.span, it.message.clone())));
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
     let broken = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    (program.filter(|_| !broken), found)
+    (program.filter(|_| !broken), found, checker.attached)
+}
+
+/// A text that findings point into although it is no policy: it has to be added to the sources.
+pub(super) struct Attached {
+    /// Its name, as people know it.
+    pub file: String,
+    /// What stands in it.
+    pub text: String,
+    /// What its places are shifted by.
+    base: u32,
 }
 
 /// What the passes share.
@@ -75,7 +87,12 @@ struct Checker<'a> {
     /// The file that is looked at.
     unit: usize,
     shared: names::Shared<'a>,
-    scripts: Vec<Arc<Script>>,
+    ranks: Vec<Arc<BoundScript>>,
+    scripts: Vec<Arc<BoundScript>>,
+    /// The judges by the folder and the file that name them; `None` for those that cannot be used.
+    judges: HashMap<(String, String), Option<Arc<BoundScript>>>,
+    /// The texts of scripts that findings point into.
+    attached: Vec<Attached>,
     /// The contents of prompts and scripts that were read: they are part of the generation.
     read: Vec<String>,
     diagnostics: Vec<Diagnostic>,
@@ -123,7 +140,10 @@ impl<'a> Checker<'a> {
             names: names::Names::default(),
             unit: 0,
             shared: names::Shared::default(),
+            ranks: Vec::new(),
             scripts: Vec::new(),
+            judges: HashMap::new(),
+            attached: Vec::new(),
             read: Vec::new(),
             diagnostics: Vec::new(),
             waiting: Vec::new(),
@@ -269,6 +289,7 @@ impl<'a> Checker<'a> {
             splits: targets.splits,
             budgets,
             limits,
+            ranks: std::mem::take(&mut self.ranks),
             scripts: std::mem::take(&mut self.scripts),
             assumptions,
             invariants: rules.invariants,

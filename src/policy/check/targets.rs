@@ -6,13 +6,13 @@ use super::Checker;
 use super::bodies::Place;
 use crate::catalog::ModelIdx;
 use crate::policy::codes;
-use crate::policy::cond::{Cond, Op};
+use crate::policy::cond::{Cond, DeclaredSource, Op, Operand, Reading};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::models::StaticModel;
 use crate::policy::program::{
     Arm, Hold, Ladder, LadderStep, Member, Pick, PickBy, Pool, Settings, Split, Target,
 };
-use crate::policy::schema::{Attr, Subject};
+use crate::policy::schema::{Attr, Type};
 use crate::policy::syntax::tree::{
     self, Item, Name, PickStrategy, Rung, SetExpr, SetOp, SetTerm, Share, Span,
 };
@@ -269,10 +269,12 @@ impl<'a> Checker<'a> {
             PickStrategy::LeastBusy => PickBy::LeastBusy,
             PickStrategy::RoundRobin => PickBy::RoundRobin,
             PickStrategy::Script(file, knobs) => {
-                match self.script(file, knobs, crate::script::Entry::Rank) {
+                let number =
+                    Reading::Number { ty: Type::Float(None), low: i64::MIN, high: i64::MAX };
+                match self.script(file, knobs, crate::script::Entry::Rank, &number) {
                     Some(script) => {
-                        self.scripts.push(script);
-                        PickBy::Script(self.scripts.len() - 1)
+                        self.ranks.push(script);
+                        PickBy::Script(self.ranks.len() - 1)
                     }
                     None => PickBy::First,
                 }
@@ -743,10 +745,11 @@ fn late_tests(cond: &Cond, found: &mut Vec<Span>) {
         Cond::And(all) | Cond::Or(all) => all.iter().for_each(|cond| late_tests(cond, found)),
         Cond::Not(inner) => late_tests(inner, found),
         Cond::Test(test) => {
-            if let crate::policy::cond::Operand::Attr(attr) = &test.operand
-                && attr.attr.def().subject == Subject::Attempt
-                && NEEDS_THE_END.contains(&attr.attr)
-            {
+            let late = match &test.operand {
+                Operand::Attr(attr) => NEEDS_THE_END.contains(&attr.attr),
+                Operand::Declared(it) => matches!(it.source, Some(DeclaredSource::Judge(_))),
+            };
+            if late {
                 found.push(test.span);
             }
         }
@@ -754,7 +757,7 @@ fn late_tests(cond: &Cond, found: &mut Vec<Span>) {
 }
 
 /// What is known only once the answer is complete.
-const NEEDS_THE_END: [Attr; 7] = [
+const NEEDS_THE_END: [Attr; 10] = [
     Attr::Truncated,
     Attr::InvalidJson,
     Attr::SchemaViolation,
@@ -762,6 +765,9 @@ const NEEDS_THE_END: [Attr; 7] = [
     Attr::ToolCallInvalid,
     Attr::ResponseTokens,
     Attr::AttemptCost,
+    Attr::Repeats,
+    Attr::WrongLanguage,
+    Attr::Unsafe,
 ];
 
 fn never_streams(cond: &Cond) -> bool {

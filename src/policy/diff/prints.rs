@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::policy::cond::{DeclaredSource, Operand, Test};
 use crate::policy::program::{
     CapBreach, LadderStep, ModelFilter, Pick, PickBy, Program, Route, Settings, Target,
 };
@@ -91,7 +92,16 @@ fn target(program: &Program, to: Target, print: &mut String) {
                 // A live condition is told by the words it is written in.
                 let when = member.when.as_ref().map(|when| {
                     let tests = when.tests().into_iter();
-                    tests.map(|test| program.sources.slice(test.span)).collect::<Vec<_>>()
+                    let judge = |test: &Test| match &test.operand {
+                        Operand::Declared(declared) => match &declared.source {
+                            Some(DeclaredSource::Judge(judge)) => Some(judge.clone()),
+                            _ => None,
+                        },
+                        Operand::Attr(_) => None,
+                    };
+                    tests
+                        .map(|test| (program.sources.slice(test.span), judge(test)))
+                        .collect::<Vec<_>>()
                 });
                 let _ = write!(print, "{id}{when:?},");
             }
@@ -130,7 +140,7 @@ fn step(program: &Program, step: &LadderStep, print: &mut String) {
 fn pick(program: &Program, pick: Pick, print: &mut String) {
     match pick.by {
         PickBy::Script(index) => {
-            let _ = write!(print, "script {}", program.scripts[index].name);
+            let _ = write!(print, "{:?}", program.ranks[index]);
         }
         by => _ = write!(print, "{by:?}"),
     }

@@ -1,6 +1,7 @@
 //! Which models are left for a step, and in which order they are asked.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Builder, Listener};
 use crate::catalog::{Model, ModelIdx, worst_case};
@@ -10,7 +11,8 @@ use crate::policy::plan::{Candidates, RemovedBy};
 use crate::policy::program::{CapBreach, Member, ModelFilter, Pick, PickBy, Settings, Target};
 use crate::policy::schema::{Attr, AttrRef};
 use crate::policy::syntax::tree::SetParamOp;
-use crate::policy::value::{Facts, Value};
+use crate::policy::value::{Facts, Value, float_key};
+use crate::script::Datum;
 use crate::units::{NanoDollars, Tokens};
 
 /// What the request itself demands of a model.
@@ -213,8 +215,11 @@ impl Builder<'_> {
                     quality(b).total_cmp(&quality(a))
                 }),
                 PickBy::LeastBusy => models.sort_by_key(|model| live(model).inflight),
-                // What scripts say is asked for elsewhere; the order of the list is that of ties.
-                PickBy::Script(_) => {}
+                PickBy::Script(index) => {
+                    self.rank(index, models);
+                    let ranks = self.ranks.borrow();
+                    models.sort_by_cached_key(|model| std::cmp::Reverse(ranks.of(index, *model)));
+                }
                 PickBy::RoundRobin => {
                     let turn = (self.situation.turn % models.len() as u64) as usize;
                     models.rotate_left(turn);
@@ -234,6 +239,53 @@ impl Builder<'_> {
             }
         }
         false
+    }
+}
+
+/// What scripts said of models in one decision: each is asked once, however many steps and fallbacks
+/// name it.
+#[derive(Default)]
+pub(super) struct Ranks {
+    /// Script, model, what it said as an order key.
+    said: Vec<(usize, ModelIdx, i64)>,
+    /// By script: what it is shown of the request, and when its time for the whole decision is over.
+    asked: Vec<(usize, Datum, Instant)>,
+}
+
+impl Ranks {
+    fn find(&self, script: usize, model: ModelIdx) -> Option<i64> {
+        let mut said = self.said.iter();
+        said.find(|(by, of, _)| (*by, *of) == (script, model)).map(|(_, _, rank)| *rank)
+    }
+
+    fn of(&self, script: usize, model: ModelIdx) -> i64 {
+        self.find(script, model).unwrap_or(0)
+    }
+}
+
+impl Builder<'_> {
+    /// Asks a script for the ranks of those models of which it has not said anything yet. What it
+    /// fails to say, or says too late, counts as 0.
+    fn rank(&self, index: usize, models: &Candidates) {
+        let script = &self.program.ranks[index];
+        let mut ranks = self.ranks.borrow_mut();
+        let asked = match ranks.asked.iter().position(|(by, ..)| *by == index) {
+            Some(at) => at,
+            None => {
+                let request = script.request(self.situation.facts);
+                ranks.asked.push((index, request, script.deadline()));
+                ranks.asked.len() - 1
+            }
+        };
+        let (_, request, deadline) = ranks.asked[asked].clone();
+        for &model in models {
+            if ranks.find(index, model).is_none() {
+                let live =
+                    LiveModel { model: self.model(model), live: self.situation.live.model(model) };
+                let rank = script.rank(request.clone(), &live, deadline).unwrap_or(0.0);
+                ranks.said.push((index, model, float_key(rank).unwrap_or(0)));
+            }
+        }
     }
 }
 

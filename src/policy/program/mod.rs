@@ -14,12 +14,13 @@ pub use settings::*;
 use super::cond::{Cond, DeclaredSource, Operand};
 use super::diagnostic::Diagnostic;
 use super::schema::{AttrRef, Subject};
+use super::scripted::BoundScript;
 use super::sources::Sources;
 use super::syntax::tree::Span;
 use super::table::Table;
 use crate::catalog::{Catalog, ModelIdx};
 use crate::ids::{Generation, PolicyName};
-use crate::script::Script;
+use crate::script::Reason;
 use crate::units::NanoDollars;
 
 /// A compiled policy, immutable and shared by all requests that it decides.
@@ -56,8 +57,10 @@ pub struct Program {
     pub budgets: Vec<Budget>,
     /// How much is sent at most, over time or at once.
     pub limits: Vec<Limit>,
-    /// The scripts that `pick script` and `judge[..]` name.
-    pub scripts: Vec<Arc<Script>>,
+    /// The scripts that `pick script` names.
+    pub ranks: Vec<Arc<BoundScript>>,
+    /// All scripts, in the order in which the policy names them.
+    pub scripts: Vec<Arc<BoundScript>>,
     /// What is taken for granted of all requests.
     pub assumptions: Vec<Assumption>,
     /// What holds for all requests.
@@ -70,6 +73,14 @@ pub struct Program {
 }
 
 impl Program {
+    /// How often each script failed since the policy was loaded, and why: name, reason, count.
+    pub fn script_failures(&self) -> impl Iterator<Item = (&str, Reason, u64)> {
+        self.scripts.iter().flat_map(|bound| {
+            let script = &bound.script;
+            Reason::ALL.map(|reason| (&**script.name(), reason, script.failures().of(reason)))
+        })
+    }
+
     /// The attributes that a decision may ask a request for, each once, in no particular order.
     pub fn asks(&self) -> Vec<AttrRef> {
         let rules = (self.denies.iter().map(|it| &it.rule))
@@ -87,7 +98,9 @@ impl Program {
         let counted = self.budgets.iter().map(|budget| &budget.per);
         let counted = counted.chain(self.limits.iter().map(|limit| &limit.per));
         let mut asked: Vec<AttrRef> = Vec::new();
-        for operand in tested.chain(split).chain(counted) {
+        let seen = self.scripts.iter().flat_map(|script| &script.inputs);
+        let seen = seen.map(|input| &input.operand);
+        for operand in tested.chain(split).chain(counted).chain(seen) {
             let attr = match operand {
                 Operand::Attr(attr) => Some(attr),
                 Operand::Declared(declared) => match &declared.source {
@@ -238,7 +251,7 @@ pub enum PickBy {
     LeastBusy,
     /// Each in turn.
     RoundRobin,
-    /// `scripts[i]` says a number for each; the highest first.
+    /// `ranks[i]` says a number for each; the highest first.
     Script(usize),
 }
 
