@@ -10,25 +10,22 @@ use crate::units::{NanoDollars, Tokens};
 /// The money one request may cost, all attempts together.
 pub struct Purse {
     left: Option<NanoDollars>,
-    refused: bool,
 }
 
 impl Purse {
     /// With this much in it; `None` is no limit.
     pub fn new(most: Option<NanoDollars>) -> Purse {
-        Purse { left: most, refused: false }
+        Purse { left: most }
     }
 
     /// Whether the worst case of one more attempt is covered. An unpriced model never is, where
     /// there is a limit.
-    pub fn affords(&mut self, model: &Model, facts: &RequestFacts, settings: &Settings) -> bool {
+    pub fn affords(&self, model: &Model, facts: &RequestFacts, settings: &Settings) -> bool {
         let Some(left) = self.left else { return true };
         let shape = facts.inputs().request.shape();
         let limit = output_limit(shape.max_output, settings);
         let worst = worst_case(model, facts.input_tokens(), shape.images, limit);
-        let covered = worst.is_some_and(|worst| times(worst, shape.n) <= left);
-        self.refused |= !covered;
-        covered
+        worst.is_some_and(|worst| times(worst, shape.n) <= left)
     }
 
     /// Takes out what an attempt cost.
@@ -36,11 +33,6 @@ impl Purse {
         if let (Some(left), Some(amount)) = (&mut self.left, amount) {
             *left = left.saturating_sub(amount);
         }
-    }
-
-    /// Whether an attempt was not made for want of money.
-    pub fn refused_any(&self) -> bool {
-        self.refused
     }
 }
 

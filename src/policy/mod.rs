@@ -6,6 +6,7 @@
 pub mod check;
 pub mod codes;
 pub mod cond;
+pub mod course;
 pub mod diagnostic;
 pub mod eval;
 mod load;
@@ -63,10 +64,5 @@ pub fn compile(
     diagnostics.extend(found);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
     let tree = loaded.units.into_iter().next().map_or_else(syntax::tree::File::empty, |it| it.tree);
-    Compiled {
-        program: program.filter(|_| readable).map(Arc::new),
-        tree,
-        sources,
-        diagnostics,
-    }
+    Compiled { program: program.filter(|_| readable).map(Arc::new), tree, sources, diagnostics }
 }

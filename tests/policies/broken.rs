@@ -28,7 +28,8 @@ fn every_broken_policy_is_explained() {
 fn explained(file: &str, text: &str) -> Result<(), String> {
     let compiled = compiled(file, text);
     let found = &compiled.diagnostics;
-    let shown: Vec<String> = found.iter().map(|one| render(one, &compiled.sources, false)).collect();
+    let shown: Vec<String> =
+        found.iter().map(|one| render(one, &compiled.sources, false)).collect();
     same_as_before(file, &(shown.join("\n\n") + "\n"))?;
     if compiled.program.is_some() || !found.iter().any(|one| one.severity == Severity::Error) {
         return Err("it compiles".to_owned());

@@ -325,4 +325,3 @@ impl PartialEq for ModelFilter {
         self.text == other.text && self.pass == other.pass
     }
 }
-
