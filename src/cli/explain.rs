@@ -197,6 +197,7 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
         enabled: &enabled,
         allowed: &|_| true,
         named,
+        meter: &(),
         seed: 0,
         turn: 0,
     };

@@ -36,7 +36,9 @@ use crate::dialect::{Answer, Passage, Request, UpstreamError, Usage};
 use crate::error_class::ErrorClass;
 use crate::facts::RequestFacts;
 use crate::policy::cond::Cond;
-use crate::policy::course::{self, Course, Ending, Failing, Next, Served, Turn, Ways};
+use crate::policy::course::{
+    self, Course, DEFAULT_TOTAL, Ending, Failing, Next, Served, Turn, Ways,
+};
 use crate::policy::plan::{Plan, Step};
 use crate::policy::program::{OnLossy, Timeouts};
 use crate::provider::{Extra, Provider};
@@ -44,9 +46,6 @@ use attempt::{Attempt, Opened, OpenedContent};
 use endpoints::Endpoint;
 use outcome::AttemptFacts;
 use spending::Purse;
-
-/// The clock of the whole request, where nothing else is said.
-pub const DEFAULT_TOTAL: Duration = Duration::from_secs(600);
 
 /// One request with its plan.
 pub struct Job {

@@ -219,6 +219,7 @@ fn decide_with(
         allowed: &|model| caller.allows(&model.id),
         named: named(world, &request.shape().model),
         // The low bits of the id are random.
+        meter: &(),
         seed: id.as_u128() as u64,
         turn: gateway.turn.fetch_add(1, Ordering::Relaxed),
     };

@@ -15,6 +15,14 @@ use crate::error_class::{ErrorClass, ErrorSet};
 /// outage of many must not turn one request into hundreds.
 pub const MOST_CANDIDATES: usize = 8;
 
+/// The clock of the whole request, where nothing else is said.
+pub const DEFAULT_TOTAL: Duration = Duration::from_secs(600);
+/// The clock of a stream's first token, where nothing else is said.
+pub const DEFAULT_TTFT: Duration = Duration::from_secs(30);
+/// A whole answer's headers come when it is written (or its body does), so this is the time for
+/// writing it, where nothing else is said.
+pub const DEFAULT_HEADERS_WHOLE: Duration = Duration::from_secs(300);
+
 /// Why this answer and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {

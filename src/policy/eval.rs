@@ -1,6 +1,7 @@
 //! Carrying out a policy: `(program, facts, live snapshot) → decision`, pure and total.
 
 mod candidates;
+mod reached;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,14 +10,17 @@ use smallvec::SmallVec;
 
 pub use candidates::output_limit;
 use candidates::{Needs, Ordered};
+pub use reached::Meter;
 
 use super::cond::Operand;
 use super::models::duration;
 use super::plan::{
-    ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal, RemovedBy,
-    Step,
+    ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Reached, Removal,
+    RemovedBy, Step,
 };
-use super::program::{Assumption, CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
+use super::program::{
+    Assumption, Breach, CapBreach, Hold, ModelSet, Program, Require, Settings, Target,
+};
 use super::schema::{Attr, AttrRef};
 use super::value::{Facts, Value};
 use crate::catalog::{Live, Model, ModelIdx};
@@ -34,6 +38,8 @@ pub struct Situation<'a> {
     pub allowed: &'a dyn Fn(&Model) -> bool,
     /// The model the client named, where it is in the catalogue.
     pub named: Option<ModelIdx>,
+    /// What is used of budgets and limits.
+    pub meter: &'a dyn Meter,
     /// Spreads load among equals: different for different requests.
     pub seed: u64,
     /// Counts requests, for `pick round-robin`.
@@ -161,6 +167,13 @@ pub fn decide_listening(
         }
     }
 
+    let reached = reached::strictest(program, situation);
+    if let Some(Reached { breach: Breach::Deny(why), .. }) = &reached
+        && let Some(reached) = &reached
+    {
+        return Decision::Denied(reached.denied(why.as_ref()));
+    }
+
     let named = || situation.named.map(|_| Target::Requested);
     let (route, target) = match matches.first {
         Some(index) => {
@@ -191,6 +204,7 @@ pub fn decide_listening(
         filters,
         settings: if route.is_none() { as_requested(settings) } else { settings },
         requested: route.is_none(),
+        reached,
         route: route.map_or_else(|| "requested".into(), |route| route.rule.name.clone()),
         line: route.map(|route| route.rule.line),
         needs: Needs::of(situation.facts),
@@ -221,6 +235,8 @@ struct Builder<'a> {
     filters: SmallVec<[&'a Require; 4]>,
     settings: Arc<Settings>,
     requested: bool,
+    /// The budget or limit that is used up, if any.
+    reached: Option<Reached>,
     route: Arc<str>,
     line: Option<u32>,
     needs: Needs,
@@ -228,14 +244,29 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn build(&self, target: Target, listener: &mut dyn Listener) -> Decision {
-        let reason = if self.requested { PlanReason::Requested } else { PlanReason::Matched };
         let mut capped = CapWatch { listener, removed_by_cap: false };
+        let instead = match &self.reached {
+            Some(reached) => match (&reached.breach, self.requested) {
+                (Breach::Degrade(target), false) => Some(*target),
+                // Who names a model gets that one or an error.
+                (Breach::Degrade(_), true) => return Decision::Denied(reached.denied(None)),
+                _ => None,
+            },
+            None => None,
+        };
+        let (target, reason) = match (instead, self.requested) {
+            (Some(instead), _) => (instead, PlanReason::Degraded),
+            (None, true) => (target, PlanReason::Requested),
+            (None, false) => (target, PlanReason::Matched),
+        };
         if let Some(plan) = self.plan(target, reason, &mut capped) {
             return Decision::Plan(plan);
         }
         let over_cap = capped.removed_by_cap;
         match (&self.settings.cap, over_cap) {
             (Some(cap), true) => match &cap.breach {
+                // One degrade does not lead to another.
+                CapBreach::Degrade(_) if instead.is_some() => self.too_expensive(None, cap.amount),
                 CapBreach::Degrade(target) => {
                     let plan = self.plan(*target, PlanReason::Degraded, &mut capped);
                     plan.map_or_else(|| self.too_expensive(None, cap.amount), Decision::Plan)
@@ -353,6 +384,7 @@ impl Builder<'_> {
             line: self.line,
             reason,
             arm,
+            reached: self.reached.clone(),
             steps,
             fallback,
             settings: self.settings.clone(),

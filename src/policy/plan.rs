@@ -5,10 +5,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::cond::Cond;
-use super::program::{Hold, Settings};
+use super::program::{Breach, Hold, Settings};
 use crate::catalog::ModelIdx;
 use crate::error_class::ErrorSet;
-use crate::units::NanoDollars;
+use crate::units::{BasisPoints, NanoDollars};
 
 /// Models to ask, one after the other.
 pub type Candidates = SmallVec<[ModelIdx; 4]>;
@@ -18,7 +18,7 @@ pub type Candidates = SmallVec<[ModelIdx; 4]>;
 pub enum Decision {
     /// Carry this out.
     Plan(Plan),
-    /// A `deny` rule matched, or the cap's breach is a refusal.
+    /// A `deny` rule matched, or the breach of a budget, a limit or the cap is a refusal.
     Denied(Denied),
     /// There is a rule for this request, but every model was removed.
     NoCandidate(NoCandidate),
@@ -37,6 +37,9 @@ pub struct Plan {
     pub reason: PlanReason,
     /// The arm of a split.
     pub arm: Option<ArmChoice>,
+    /// The budget or limit that is used up and does not deny: the strictest one. A `queue` is to be
+    /// waited for before the first attempt.
+    pub reached: Option<Reached>,
     /// What is tried, bottom first; at least one step, each with at least one candidate.
     pub steps: SmallVec<[Step; 1]>,
     /// Who is asked when all candidates of a step have failed in one of these ways.
@@ -74,7 +77,7 @@ pub enum PlanReason {
     Matched,
     /// The client named the model.
     Requested,
-    /// A cap sent it to a cheaper target.
+    /// A cap or a budget sent it to a cheaper target.
     Degraded,
     /// A split chose the target.
     Arm,
@@ -91,16 +94,27 @@ pub struct ArmChoice {
     pub sticky: bool,
 }
 
+/// A budget's mark or a limit that is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The budget or limit.
+    pub rule: Arc<str>,
+    /// The share of a budget at which its mark stands; `None` of a limit.
+    pub mark: Option<BasisPoints>,
+    /// What happens.
+    pub breach: Breach,
+}
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// The rule: a `deny`, or the route whose cap was breached.
+    /// The rule: a `deny`, a budget, a limit, or the route whose cap was breached.
     pub rule: Arc<str>,
     /// What the client is told.
     pub because: Arc<str>,
     /// The HTTP status.
     pub status: u16,
-    /// Whether it is about money.
+    /// Whether it is the cap's.
     pub over_cap: bool,
 }
 
@@ -149,6 +163,33 @@ pub enum RemovedBy {
     Cap(NanoDollars),
     /// It has no price, and there is a cap.
     Unpriced,
+}
+
+impl Plan {
+    /// Every model that it may ask, each once.
+    pub fn models(&self) -> Vec<ModelIdx> {
+        let steps = self.steps.iter().flat_map(|step| &step.candidates);
+        let fallback = self.fallback.iter().flat_map(|(models, _)| models);
+        let mut all: Vec<ModelIdx> = Vec::new();
+        for model in steps.chain(fallback) {
+            if !all.contains(model) {
+                all.push(*model);
+            }
+        }
+        all
+    }
+}
+
+impl PlanReason {
+    /// The word of traces and response headers.
+    pub fn word(self) -> &'static str {
+        match self {
+            PlanReason::Matched => "matched",
+            PlanReason::Requested => "requested",
+            PlanReason::Degraded => "degraded",
+            PlanReason::Arm => "arm",
+        }
+    }
 }
 
 impl std::fmt::Display for RemovedBy {

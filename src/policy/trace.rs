@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::cond::{Cond, Declared, DeclaredSource, Op, Operand, Test};
-use super::plan::{Decision, Plan, PlanReason, Removal};
-use super::program::{Hold, Program, Rule, Settings};
+use super::plan::{Decision, Plan, Removal};
+use super::program::{Breach, Hold, Program, Rule, Settings};
 use super::schema::{AttrRef, Type};
 use super::value::{Facts, OwnedValue, Value};
 use crate::catalog::Catalog;
@@ -252,12 +252,17 @@ fn plan_told(plan: &Plan, catalog: &Catalog) -> Json {
     json!({
         "outcome": "plan",
         "route": plan.route,
-        "reason": match plan.reason {
-            PlanReason::Matched => "matched",
-            PlanReason::Requested => "requested",
-            PlanReason::Degraded => "degraded",
-            PlanReason::Arm => "arm",
-        },
+        "reason": plan.reason.word(),
+        "budget": plan.reached.as_ref().map(|reached| json!({
+            "rule": reached.rule,
+            "mark": reached.mark.map(|mark| mark.to_string()),
+            "action": match reached.breach {
+                Breach::Warn => "warn",
+                Breach::Degrade(_) => "degrade",
+                Breach::Queue(_) => "queue",
+                Breach::Deny(_) => "deny",
+            },
+        })),
         "arm": plan.arm.as_ref().map(|arm| {
             json!({ "split": arm.split, "arm": arm.arm, "sticky": arm.sticky })
         }),

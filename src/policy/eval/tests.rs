@@ -120,6 +120,7 @@ impl Request {
             enabled: &ModelSet::of(&CATALOG, |model| !self.off.contains(&model)),
             allowed: &forbidden,
             named,
+            meter: &(),
             seed: self.seed,
             turn: self.turn,
         })
