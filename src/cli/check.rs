@@ -29,7 +29,6 @@ pub struct Args {
 /// A policy file that was read and compiled.
 pub(super) struct Checked {
     pub file: String,
-    pub text: String,
     pub compiled: Compiled,
 }
 
@@ -160,5 +159,5 @@ pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, St
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
     let surroundings = Surroundings { catalog, files: &files };
     let compiled = policy::compile(&PolicyName::new(name), &file, &text, &surroundings);
-    Ok(Checked { file, text, compiled })
+    Ok(Checked { file, compiled })
 }

@@ -14,8 +14,8 @@ use crate::dialect::{Dialect, Request};
 use crate::facts::{Inputs, Rates, RequestFacts};
 use crate::ids::RequestId;
 use crate::policy::eval::{Situation, WithLive, decide_listening};
+use crate::policy::models::presumably_enabled;
 use crate::policy::plan::Decision;
-use crate::policy::program::ModelSet;
 use crate::policy::trace::{Recording, trace};
 use crate::policy::{codes, syntax};
 
@@ -165,12 +165,7 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
     let address = Some((&*args.model, false));
     let request = Request::read(args.api.dialect(), Bytes::from(body), address);
     let request = Arc::new(request.map_err(|error| error.to_string())?);
-    // Which providers are configured is not known here. All are taken to be, but the built-in one
-    // only where the policy speaks of it: its made-up quality would win against real models.
-    let with_sim = checked.text.contains("sim/") || checked.text.contains("\"sim\"");
-    let enabled = Arc::new(ModelSet::of(&catalog, |model| {
-        with_sim || catalog.models()[model.index()].provider.as_str() != "sim"
-    }));
+    let enabled = Arc::new(presumably_enabled(&catalog, &checked.compiled.sources));
     let named = match catalog.by_name(&request.shape().model, |_| true) {
         Lookup::Found(model) => Some(model),
         Lookup::Ambiguous(_) | Lookup::Unknown { .. } => None,

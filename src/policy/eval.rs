@@ -384,6 +384,7 @@ impl Builder<'_> {
             line: self.line,
             reason,
             arm,
+            ladder: ladder.map(|ladder| ladder.name.clone()),
             reached: self.reached.clone(),
             steps,
             fallback,

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod sources;
 pub mod syntax;
 pub mod table;
+pub mod testing;
 pub mod trace;
 pub mod value;
 

@@ -37,6 +37,8 @@ pub struct Plan {
     pub reason: PlanReason,
     /// The arm of a split.
     pub arm: Option<ArmChoice>,
+    /// The ladder that it climbs.
+    pub ladder: Option<Arc<str>>,
     /// The budget or limit that is used up and does not deny: the strictest one. A `queue` is to be
     /// waited for before the first attempt.
     pub reached: Option<Reached>,

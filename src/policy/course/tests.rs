@@ -69,6 +69,7 @@ fn plan(steps: SmallVec<[Step; 1]>, fallback: Option<(&[u32], ErrorSet)>) -> Pla
         line: None,
         reason: PlanReason::Matched,
         arm: None,
+        ladder: None,
         reached: None,
         steps,
         fallback: fallback.map(|(to, on)| (models(to), on)),
