@@ -1,5 +1,6 @@
 //! `pointsman check`
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct Args {
 /// A policy file that was read and compiled.
 pub(super) struct Checked {
     pub file: String,
+    /// Every file that it is made of, itself included.
+    pub files: Vec<PathBuf>,
     pub compiled: Compiled,
 }
 
@@ -154,10 +157,15 @@ pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, St
     let text = String::from_utf8(bytes)
         .map_err(|error| format!("{file}: this is no text: {}", error.utf8_error()))?;
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let files =
-        |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
+    let read = RefCell::new(vec![path.to_owned()]);
+    let files = |name: &str| {
+        let path = folder.join(name);
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+        read.borrow_mut().push(path);
+        text
+    };
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
     let surroundings = Surroundings { catalog, files: &files };
     let compiled = policy::compile(&PolicyName::new(name), &file, &text, &surroundings);
-    Ok(Checked { file, compiled })
+    Ok(Checked { file, files: read.into_inner(), compiled })
 }

@@ -10,6 +10,7 @@ mod models;
 mod output;
 mod schema;
 mod serve;
+mod test;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,8 @@ enum Command {
     Demo(demo::Args),
     /// Check policies, and say all that is wrong with them.
     Check(check::Args),
+    /// Run the tests of policies.
+    Test(test::Args),
     /// Say why a request goes where it goes; or what a code like P2003 means.
     Explain(explain::Args),
     /// List the models of the catalogue.
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -342,6 +342,12 @@ impl PolicySource {
                 tracing::warn!(policy = %self.name, "{shown}");
             }
         }
+        // What a policy's own tests refute is not what its writers want.
+        if let Some(program) = compiled.program.as_ref().filter(|_| compiled.is_good()) {
+            let tested = policy::testing::run(program, |_| true);
+            let failures = tested.failures();
+            problems.extend(failures.map(|it| syntax::render(it, &compiled.sources, false)));
+        }
         if compiled.program.is_none() && compiled.is_good() {
             let why = "it only declares names for other policies, so there is nothing to serve";
             problems.push(format!("the policy {}: {why}", self.file));

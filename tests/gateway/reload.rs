@@ -160,3 +160,37 @@ async fn requests_under_way_keep_their_world() {
     let (old, ()) = futures_util::future::join(door.ask("auto", COUNT), change).await;
     assert_eq!((old.status, old.own("model")), (200, "sim/slow"), "{}", old.text());
 }
+
+const TESTED: &str = "pool p = [sim/small] pick first\ndefault -> p\n\
+test \"short questions stay small\" {\n  expect model == \"sim/small\"\n}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_test_fails_does_not_start() {
+    let failing = TESTED.replace("[sim/small]", "[sim/large]");
+    let why = Setup::policy(failing).try_open().await.err().unwrap();
+    for hint in ["P6001", "main.policy:4", "short questions stay small", "it was `sim/large`"] {
+        assert!(why.contains(hint), "{hint}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_test_fails_replaces_none() {
+    let door = Setup::policy(TESTED).open().await;
+    let file = door.file("main.policy");
+    assert_eq!(model_of(&door).await, "sim/small");
+    put(&file, &TESTED.replace("[sim/small]", "[sim/large]"));
+    // Long enough for the change to be looked at: it would be taken within a tenth of a second.
+    for _ in 0..40 {
+        assert_eq!(model_of(&door).await, "sim/small");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let next = TESTED.replace("sim/small", "sim/medium");
+    put(&file, &next);
+    until("the good one is taken", || async {
+        let model = model_of(&door).await;
+        let is_new = model == "sim/medium";
+        assert_ne!(model, "sim/large", "a failing test does not keep it out");
+        is_new
+    })
+    .await;
+}

@@ -40,7 +40,12 @@ pub fn failures(
             .help("say what comes of the request: `expect route == …`, `expect denied`"),
         );
     }
-    found
+    // What fails is known by its name.
+    let named = |finding: Diagnostic| match finding.primary.span == test.span {
+        true => finding,
+        false => finding.also(test.span, "of this test"),
+    };
+    found.into_iter().map(named).collect()
 }
 
 struct Judge<'a> {
@@ -302,8 +307,9 @@ impl Judge<'_> {
         let about_route = operands.iter().any(|operand| is_route(operand));
         let mut notes = Vec::new();
         if about_route {
-            if let Some(why) = self.upshot.route().and_then(|route| self.why(route)) {
-                was += &format!(", because {why}");
+            match self.upshot.route().and_then(|route| self.why(route)) {
+                Some(why) if operands.len() == 1 => was += &format!(", because {why}"),
+                _ => notes.push(self.whose_plan()),
             }
             let wanted = tests.iter().filter_map(|test| match &test.op {
                 Op::OneOf(names) if is_route(&test.operand) => Some(names),
