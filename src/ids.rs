@@ -22,6 +22,10 @@ macro_rules! name_type {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+            /// The text, shared.
+            pub fn text(&self) -> Arc<str> {
+                self.0.clone()
+            }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@
 //! - the pure core, without I/O and clock: [`catalog`] (models, prices), [`dialect`] (wire formats),
 //!   [`policy`] (the language, its evaluator, its plans), [`script`] (Rhai, fenced), [`facts`] (what a
 //!   policy may look at)
+//! - [`replay`] (what another policy would have decided, from a decision log)
 //! - the shell: [`provider`] (who can be asked, and the HTTP client), [`cache`], [`dispatch`] (carrying
 //!   out a plan), [`sim`] (the built-in provider), [`config`], [`telemetry`], [`gateway`] (what clients
 //!   talk to), [`cli`]
@@ -24,6 +25,7 @@ pub mod gateway;
 pub mod ids;
 pub mod policy;
 pub mod provider;
+pub mod replay;
 pub mod script;
 pub mod sim;
 pub mod telemetry;

@@ -57,7 +57,10 @@ pub(super) fn run(args: &Args) -> u8 {
     let mut all = Vec::new();
     for file in &files {
         match compile(file, &catalog) {
-            Ok(checked) => all.push(checked),
+            Ok(checked) => {
+                let compiled = checked.compiled.tested();
+                all.push(Checked { compiled, ..checked });
+            }
             Err(error) => {
                 output::problem(error);
                 return FAILED;
@@ -91,7 +94,9 @@ fn report(all: &[Checked], as_json: bool) -> u8 {
                 output::line(syntax::render(finding, sources, output::colors()));
                 output::line("");
             }
-            if let Some(program) = &checked.compiled.program {
+            if let Some(program) =
+                checked.compiled.program.as_ref().filter(|_| checked.compiled.is_good())
+            {
                 output::line(format!(
                     "{}: good ({} routes, {} pools, generation {})",
                     checked.file,

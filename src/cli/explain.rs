@@ -14,10 +14,9 @@ use crate::dialect::{Dialect, Request};
 use crate::facts::{Inputs, Rates, RequestFacts};
 use crate::ids::RequestId;
 use crate::policy::eval::{Situation, WithLive, decide_listening};
-use crate::policy::models::presumably_enabled;
 use crate::policy::plan::Decision;
 use crate::policy::trace::{Recording, trace};
-use crate::policy::{codes, syntax};
+use crate::policy::{codes, syntax, trial};
 
 /// Say why a request goes where it goes; or what a code like P2003 means.
 #[derive(Debug, clap::Args)]
@@ -165,7 +164,7 @@ fn explain(args: &Args, request: &std::path::Path) -> Result<(Value, bool), Stri
     let address = Some((&*args.model, false));
     let request = Request::read(args.api.dialect(), Bytes::from(body), address);
     let request = Arc::new(request.map_err(|error| error.to_string())?);
-    let enabled = Arc::new(presumably_enabled(&catalog, &checked.compiled.sources));
+    let enabled = Arc::new(trial::enabled(&catalog, checked.compiled.sources.text()));
     let named = match catalog.by_name(&request.shape().model, |_| true) {
         Lookup::Found(model) => Some(model),
         Lookup::Ambiguous(_) | Lookup::Unknown { .. } => None,

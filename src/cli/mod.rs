@@ -8,8 +8,10 @@ mod explain;
 mod fmt;
 mod models;
 mod output;
+mod policy;
 mod schema;
 mod serve;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -52,6 +54,10 @@ enum Command {
     Models(models::Args),
     /// List the attributes that policies can look at.
     Schema(schema::Args),
+    /// Say what a policy would have done with the requests of a decision log.
+    Simulate(simulate::Args),
+    /// Stage, compare, activate and roll back the policies of a running gateway.
+    Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
 }
@@ -66,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
     };

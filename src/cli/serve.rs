@@ -25,6 +25,13 @@ pub struct Args {
     /// Listen here instead of where the configuration says.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
+    /// Let operators connect here: `pointsman policy`, metrics. Without this and without `admin:`
+    /// in the configuration they cannot.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin: Vec<SocketAddr>,
+    /// Append a line for every decided request to this file; `pointsman simulate` reads it.
+    #[arg(long, value_name = "FILE")]
+    decision_log: Option<PathBuf>,
     /// Use this policy instead of the configured ones.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -37,6 +44,8 @@ pub(super) fn run(args: Args) -> u8 {
     let options = Options {
         config: args.config,
         listen: args.listen,
+        admin: args.admin,
+        decision_log: args.decision_log,
         policy_file: args.policy,
         sim_speed: args.sim_speed,
         ..Options::default()
@@ -72,6 +81,9 @@ pub(super) fn start(options: Options, ready: impl FnOnce(&Running)) -> u8 {
                 ready(&running);
                 for address in &running.addresses {
                     tracing::info!("listening on http://{address}");
+                }
+                for address in &running.admin_addresses {
+                    tracing::info!("operators connect to http://{address}");
                 }
                 running.run().await;
                 DONE

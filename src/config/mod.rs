@@ -21,8 +21,8 @@ use secrecy::SecretString;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use sections::{
-    BaseUrl, CacheConfig, ClientKey, Headers, KeyConfig, Limits, Listen, LogConfig, LogFormat,
-    ProviderConfig, Providers, ServedModel, Settings, Timeouts,
+    AdminConfig, BaseUrl, CacheConfig, ClientKey, Headers, KeyConfig, Limits, Listen, LogConfig,
+    LogFormat, ProviderConfig, Providers, ServedModel, Settings, Timeouts,
 };
 pub use tree::{Located, Raw};
 pub use values::{ByteSize, parse_duration, parse_money, parse_size};
@@ -32,6 +32,9 @@ use tree::Source;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "pointsman.yaml";
+
+/// Where state is kept when no place is named.
+pub const DEFAULT_STATE: &str = ".pointsman";
 
 /// The settings, and what reading them brought up.
 #[derive(Debug, Clone, Default)]
@@ -98,6 +101,15 @@ impl Config {
         Ok(config)
     }
 
+    /// Where what outlives the process is kept.
+    pub fn state_dir(&self) -> PathBuf {
+        let beside = || {
+            let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+            folder.join(DEFAULT_STATE)
+        };
+        self.settings.state_dir.clone().unwrap_or_else(beside)
+    }
+
     /// The files and folders whose change changes the configuration.
     pub fn watched(&self) -> Vec<PathBuf> {
         let policies = self.policy.iter().chain(&self.policies).map(|path| path.to_path_buf());
@@ -141,6 +153,9 @@ fn agree(settings: &Settings) -> Result<(), ConfigErrors> {
                 Some(help.into()),
             ));
         }
+    }
+    if let Some(Err(error)) = settings.admin.as_ref().map(AdminConfig::is_guarded) {
+        errors.push(error);
     }
     let mut seen = std::collections::BTreeSet::new();
     for key in &settings.keys {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::error::ConfigError;
 use super::reader::{FromNode, Reader, long_enough, one_of, section, words};
 use super::tree::{Located, Node, Raw, Value};
 use super::values::ByteSize;
@@ -48,6 +49,43 @@ section! {
         pub log: LogConfig = LogConfig::default(),
         /// Clocks of attempts, where no policy sets them.
         pub timeouts: Timeouts = Timeouts::default(),
+        /// Where operators connect; there is no such listener where this is not given.
+        pub admin: Option<AdminConfig> = None,
+        /// Where versions of policies are kept; `.pointsman` beside the file where unsaid.
+        pub state_dir: Option<PathBuf> = None,
+        /// A file that a line is appended to for every decided request.
+        pub decision_log: Option<PathBuf> = None,
+    }
+}
+
+section! {
+    /// Where operators connect.
+    pub struct AdminConfig {
+        /// The addresses; other ones than loopback need a token.
+        pub listen: Listen = Listen(vec![SocketAddr::from(([127, 0, 0, 1], 8081))]),
+        /// What operators have to present. Keys of clients are never taken here.
+        pub token: Option<SecretString> = None; |token: &Option<SecretString>| {
+            token.as_ref().map_or(Ok(()), |token| long_enough(token, 16))
+        },
+    }
+}
+
+impl AdminConfig {
+    /// Whether nobody comes in whom nothing vouches for.
+    ///
+    /// # Errors
+    /// Without a token, an address that others can reach.
+    pub fn is_guarded(&self) -> Result<(), ConfigError> {
+        let open = self.listen.0.iter().find(|it| !it.ip().to_canonical().is_loopback());
+        let (Some(open), None) = (open, &self.token) else { return Ok(()) };
+        Err(ConfigError {
+            file: "configuration".into(),
+            at: None,
+            message: format!(
+                "`admin` has no `token`, so everyone who reaches {open} could change the policies"
+            ),
+            help: Some("add `token: ${NAME}` to it, or listen on 127.0.0.1".into()),
+        })
     }
 }
 

@@ -150,7 +150,7 @@ fn unknown_keys() {
     ");
     insta::assert_snapshot!(broken("<<: {a: b}\n"), @r"
     pointsman.yaml:1:1: unknown key `<<`
-        help: keys here: listen, policy, policies, default, providers, models, keys, pepper, cache, limits, log, timeouts
+        help: keys here: listen, policy, policies, default, providers, models, keys, pepper, cache, limits, log, timeouts, admin, state_dir, decision_log
     ");
 }
 
@@ -377,4 +377,21 @@ fn the_pepper_may_come_from_the_environment() {
     let config = Config::load(Some(path), &pepper("0123456789abcdef")).expect("good");
     assert!(config.pepper.is_some() && config.secrets.len() == 1);
     assert!(Config::load(Some(path), &pepper("short")).is_err());
+}
+
+#[test]
+fn operators_come_in_where_the_configuration_says() {
+    assert!(read("").unwrap().admin.is_none());
+    let config = read("admin: {}\n").unwrap();
+    let admin = config.admin.clone().unwrap();
+    assert_eq!(admin.listen.0, ["127.0.0.1:8081".parse().unwrap()]);
+    assert_eq!(config.state_dir(), Path::new(".pointsman"));
+    let config =
+        read("state_dir: kept\nadmin: { listen: \"0.0.0.0:8081\", token: \"${CLIENT_KEY}\" }\n");
+    let config = config.unwrap();
+    assert_eq!(config.admin.clone().unwrap().token.unwrap().expose_secret(), "pm-client-key-0001");
+    assert_eq!(config.state_dir(), Path::new("kept"));
+    let open = broken("admin: { listen: \"0.0.0.0:8081\" }\n");
+    assert!(open.contains("`admin` has no `token`") && open.contains("0.0.0.0:8081"), "{open}");
+    assert!(broken("admin: { token: short }\n").contains("16"));
 }

@@ -6,7 +6,8 @@ use crate::units::Tokens;
 
 /// Token counts by class. The classes are disjoint, so [`Usage::total`] is their sum, and each can
 /// be multiplied with its own price.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Prompt tokens that no cache touched and that are neither sound nor images.
     pub input: Tokens,

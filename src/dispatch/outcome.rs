@@ -39,6 +39,21 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// Its word in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Running => "running",
+            Verdict::Accepted => "accepted",
+            Verdict::Rejected => "rejected",
+            Verdict::Failed => "failed",
+            Verdict::Broken => "broken",
+            Verdict::Canceled => "canceled",
+            Verdict::Skipped => "skipped",
+        }
+    }
+}
+
 /// How far an attempt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

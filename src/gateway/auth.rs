@@ -233,7 +233,8 @@ impl Keyring {
     }
 }
 
-fn bearer(value: &[u8]) -> Option<&str> {
+/// The credential of an `Authorization: Bearer` header.
+pub(super) fn bearer(value: &[u8]) -> Option<&str> {
     let (scheme, key) = std::str::from_utf8(value).ok()?.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| plain(key.as_bytes()))?
 }

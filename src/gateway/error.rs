@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::headers;
+use crate::dialect::object::with_top_level_field;
 use crate::dialect::{ClientError, Dialect, ReadError, UpstreamError};
 use crate::error_class::ErrorClass;
 use crate::ids::RequestId;
@@ -25,6 +26,8 @@ pub struct ApiError {
     pub retry_after: Option<u64>,
     /// The request.
     pub id: RequestId,
+    /// One more field beside the error, for endpoints that belong to no dialect.
+    pub detail: Option<Box<(&'static str, serde_json::Value)>>,
 }
 
 /// The request may not cost as much as an attempt could.
@@ -38,7 +41,14 @@ impl ApiError {
         code: &'static str,
         message: impl Into<String>,
     ) -> ApiError {
-        ApiError { status, code, message: message.into(), param: None, retry_after: None, id }
+        let message = message.into();
+        ApiError { status, code, message, param: None, retry_after: None, id, detail: None }
+    }
+
+    /// With one more field beside the error.
+    pub fn with(mut self, name: &'static str, value: serde_json::Value) -> ApiError {
+        self.detail = Some(Box::new((name, value)));
+        self
     }
 
     /// With the field at fault.
@@ -120,6 +130,10 @@ impl ApiError {
             request_id: &id,
         }
         .body(dialect);
+        let detail = self.detail.as_deref();
+        let detailed = detail
+            .and_then(|(name, value)| with_top_level_field(&body, name, &value.to_string()).ok());
+        let body = detailed.unwrap_or(body);
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let answer = response.headers_mut();

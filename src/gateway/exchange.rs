@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use super::decision_log::Finished;
 use super::error::ApiError;
 use super::headers::{self, Reason};
 use super::intake::Decisive;
@@ -21,8 +22,9 @@ use crate::dialect::passage::{self, Context};
 use crate::dispatch::{self, Content, Delivery, Forward, Job, Log};
 use crate::ids::ModelId;
 use crate::policy::course::Served;
-use crate::policy::plan::{Plan, PlanReason};
+use crate::policy::plan::{Decision, Plan, PlanReason};
 use crate::policy::program::CacheDirective;
+use crate::telemetry::metrics::Outcome;
 use crate::units::NanoDollars;
 
 /// One request on its way to an answer. Dropped before the answer (the client went away), it still
@@ -74,6 +76,7 @@ impl Exchange {
         let decisive = Arc::new(decisive);
         let in_flight = decisive.world.health.request();
         let account = Account {
+            gateway: gateway.clone(),
             decisive: decisive.clone(),
             log: log.clone(),
             started,
@@ -291,9 +294,10 @@ impl Exchange {
         });
         let id = self.decisive.id.to_string();
         self.account.model = Some(model.clone());
-        let state = (self, forward, lead, id, model);
+        // Dropped in this order where the client goes away: the attempt ends before the account.
+        let state = (forward, self, lead, id, model);
         let events = futures_util::stream::unfold(state, |mut state| async move {
-            let (exchange, forward, lead, id, model) = &mut state;
+            let (forward, exchange, lead, id, model) = &mut state;
             match forward.next(id).await {
                 Some(bytes) => Some((Ok::<Bytes, Infallible>(bytes), state)),
                 None => {
@@ -473,6 +477,7 @@ fn explained_error(parts: http::response::Parts, body: Body, told: &serde_json::
 
 /// The line of a request in the log, written once, however the request ends.
 struct Account {
+    gateway: Arc<Gateway>,
     decisive: Arc<Decisive>,
     log: Arc<Log>,
     started: Instant,
@@ -486,6 +491,17 @@ impl Account {
     fn end(&mut self, status: StatusCode, model: Option<ModelId>) {
         self.status = Some(status);
         self.model = model.or(self.model.take());
+    }
+
+    fn outcome(&self) -> Outcome {
+        match (&self.decisive.decided.decision, self.status) {
+            (Decision::Denied(_), _) => Outcome::Denied,
+            (Decision::NoCandidate(_) | Decision::UnknownModel, _) => Outcome::NoModel,
+            (Decision::Plan(_), None) => Outcome::Canceled,
+            (Decision::Plan(_), Some(status)) if !status.is_success() => Outcome::Failed,
+            (Decision::Plan(_), Some(_)) if self.cached => Outcome::Cached,
+            (Decision::Plan(_), Some(_)) => Outcome::Answered,
+        }
     }
 }
 
@@ -514,6 +530,26 @@ impl Drop for Account {
             tags,
             "request"
         );
+        let route = decided.decision.rule().cloned().unwrap_or_default();
+        let policy = decided.program.name.text();
+        self.gateway.metrics.request(policy, route, self.outcome());
+        if let Some(log) = &self.gateway.decision_log {
+            let written = log.write(Finished {
+                id: self.decisive.id,
+                world: self.decisive.world.clone(),
+                facts: self.decisive.facts.clone(),
+                live: self.decisive.live.clone(),
+                turn: self.decisive.turn,
+                decided: decided.clone(),
+                status,
+                model: self.model.clone(),
+                cached: self.cached,
+                took: self.started.elapsed(),
+            });
+            if !written && self.gateway.metrics.decision_lost() {
+                tracing::warn!("the decision log cannot keep up: lines are lost, and counted");
+            }
+        }
         let share = plan.and_then(|plan| plan.settings.log_bodies);
         if share.is_some_and(|share| fastrand::u32(..10_000) < share.0) {
             let body = String::from_utf8_lossy(self.decisive.request.body());

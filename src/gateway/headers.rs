@@ -57,9 +57,12 @@ pub fn id_of_dialect(dialect: Dialect) -> Option<HeaderName> {
     }
 }
 
+/// How all of them begin.
+pub const PREFIX: &str = "x-pointsman-";
+
 /// Whether a header is one of ours, also one that we do not know (yet).
 pub fn is_own(name: &HeaderName) -> bool {
-    name.as_str().starts_with("x-pointsman-")
+    name.as_str().starts_with(PREFIX)
 }
 
 macro_rules! reasons {

@@ -56,12 +56,13 @@ impl Ingress {
 async fn answer(gateway: Arc<Gateway>, (ingress, body): (Ingress, Body)) -> Response {
     let (id, started, dialect) = (RequestId::fresh(), Instant::now(), ingress.dialect);
     match intake::decide_request(&gateway, id, ingress, body).await {
-        Ok(decisive) => Exchange::new(gateway, decisive, started).answer().await,
+        Ok(decisive) => Exchange::new(gateway.clone(), decisive, started).answer().await,
         Err(error) => {
             tracing::info!(
                 request = %id, status = error.status.as_u16(), code = error.code,
                 "{}", error.message
             );
+            gateway.metrics.refused(error.code);
             error.in_dialect(dialect)
         }
     }

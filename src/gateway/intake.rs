@@ -16,8 +16,7 @@ use super::state::Gateway;
 use super::traffic::Counted;
 use super::world::World;
 use crate::caller::Caller;
-use crate::catalog::Lookup;
-use crate::catalog::ModelIdx;
+use crate::catalog::{Live, Lookup, ModelIdx};
 use crate::dialect::Request;
 use crate::dispatch::Log;
 use crate::facts::{Inputs, RequestFacts};
@@ -42,6 +41,10 @@ pub struct Decisive {
     pub facts: Arc<RequestFacts>,
     /// The decision, for the record.
     pub decided: Arc<Decided>,
+    /// How the models were doing.
+    pub live: Arc<Live>,
+    /// Its turn among all requests.
+    pub turn: u64,
     /// Counts as under way.
     pub counted: Counted,
 }
@@ -159,9 +162,11 @@ pub async fn decide_request(
         catalog: world.catalog.clone(),
         enabled: world.enabled.clone(),
     }));
-    let decided = Arc::new(decide_with(gateway, &world, program, &facts, &request));
+    let live = world.health.live();
+    let turn = gateway.turn.fetch_add(1, Ordering::Relaxed);
+    let decided = Arc::new(decide_with(&world, program, &facts, &request, &live, turn));
     gateway.decisions.remember(id, decided.clone());
-    Ok(Decisive { id, world, caller, request, facts, decided, counted })
+    Ok(Decisive { id, world, caller, request, facts, decided, live, turn, counted })
 }
 
 /// Who sent it.
@@ -200,28 +205,28 @@ fn named(world: &World, model: &str) -> Option<ModelIdx> {
 }
 
 fn decide_with(
-    gateway: &Gateway,
     world: &World,
     program: Arc<Program>,
     facts: &RequestFacts,
     request: &Request,
+    live: &Live,
+    turn: u64,
 ) -> Decided {
     let started = Instant::now();
-    let live = world.health.live();
     let caller = facts.inputs().caller.clone();
-    let overlaid = WithLive { facts, live: &live, program: &program };
+    let overlaid = WithLive { facts, live, program: &program };
     let recording = Recording::of(&overlaid);
     let id = facts.inputs().id;
     let situation = Situation {
         facts: &recording,
-        live: &live,
+        live,
         enabled: &world.enabled,
         allowed: &|model| caller.allows(&model.id),
         named: named(world, &request.shape().model),
         // The low bits of the id are random.
         meter: &(),
         seed: id.as_u128() as u64,
-        turn: gateway.turn.fetch_add(1, Ordering::Relaxed),
+        turn,
     };
     let explain = facts.inputs().headers.get(super::headers::EXPLAIN).is_some();
     let mut removed = Vec::new();

@@ -2,13 +2,15 @@
 //!
 //! `accept` takes connections, `ingress` has an endpoint for each dialect, `intake` reads and decides a
 //! request, `exchange` answers it, `count` counts its tokens, `models` lists what
-//! can be asked for, `pages` are the small endpoints; `world` is what a configuration
-//! comes to, `serve` keeps it all running.
+//! can be asked for, `pages` are the small endpoints; `admin` is what operators talk to; `world` is
+//! what a configuration comes to, `serve` keeps it all running.
 
 pub mod accept;
+pub mod admin;
 mod array;
 pub mod auth;
 mod count;
+pub mod decision_log;
 mod decisions;
 mod error;
 mod exchange;

@@ -2,23 +2,30 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::accept::{self, AcceptLimits, Stop};
+use super::admin;
+use super::admin::versions::Versions;
+use super::decision_log::DecisionLog;
 use super::lanes::Lanes;
 use super::reload::{Change, Watcher};
-use super::state::Gateway;
+use super::state::{Fixtures, Gateway};
 use super::world::{Problems, Setting, World};
 use crate::cache::ResponseCache;
 use crate::config::Config;
 use crate::provider::table;
 use crate::sim;
 use crate::telemetry::Redactor;
+
+/// How long the end may wait for the last lines of the decision log.
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// What the command line adds to the configuration.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +34,10 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Addresses that stand in for the configured ones.
     pub listen: Vec<SocketAddr>,
+    /// Where operators connect, instead of where the configuration says.
+    pub admin: Vec<SocketAddr>,
+    /// The file of the decision log, instead of the configured one.
+    pub decision_log: Option<PathBuf>,
     /// A policy that stands in for the configured ones: name and text.
     pub policy: Option<(String, String)>,
     /// The policy file that stands in for the configured ones.
@@ -39,9 +50,12 @@ pub struct Options {
 pub struct Running {
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
+    /// Where operators connect.
+    pub admin_addresses: Vec<SocketAddr>,
     /// The world it began in.
     pub gateway: Arc<Gateway>,
     listeners: Vec<TcpListener>,
+    admin_listeners: Vec<TcpListener>,
     lanes: Lanes,
     limits: AcceptLimits,
     options: Options,
@@ -65,6 +79,16 @@ pub fn load(options: &Options) -> Result<Config, Problems> {
         .map_err(|errors| Problems(vec![errors.to_string()]))?;
     if !options.listen.is_empty() {
         config.settings.listen = crate::config::Listen(options.listen.clone());
+    }
+    if !options.admin.is_empty() {
+        let admin = config.settings.admin.get_or_insert_default();
+        admin.listen = crate::config::Listen(options.admin.clone());
+        if let Err(error) = admin.is_guarded() {
+            return Err(Problems(vec![error.to_string()]));
+        }
+    }
+    if let Some(file) = &options.decision_log {
+        config.settings.decision_log = Some(file.clone());
     }
     if let Some(file) = &options.policy_file {
         config.settings.policy = Some(crate::config::Located::nowhere(file.clone()));
@@ -110,24 +134,30 @@ impl Running {
         let cache =
             config.cache.enabled.then(|| ResponseCache::new(config.cache.max_bytes.as_usize()));
         let limits = AcceptLimits::from(&config.limits);
-        let gateway = Gateway::new(world, cache, config.limits.body_bytes.as_usize());
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for address in &config.listen.0 {
-            let listener = TcpListener::bind(address).await.map_err(|error| {
-                problem(format!(
-                    "cannot listen on {address}: {error}; name another address with `--listen`"
-                ))
-            })?;
-            addresses.push(listener.local_addr().unwrap_or(*address));
-            listeners.push(listener);
+        let versions = config.admin.is_some().then(|| Versions::at(&config.state_dir()));
+        if let Some(versions) = &versions {
+            admin::note_loaded(versions, &world);
         }
+        let body_limit = config.limits.body_bytes.as_usize();
+        let decision_log = match &config.decision_log {
+            Some(path) => Some(DecisionLog::open(path).map_err(|error| {
+                problem(format!("cannot write the decision log to {}: {error}", path.display()))
+            })?),
+            None => None,
+        };
+        let fixtures = Fixtures { cache, body_limit, versions, decision_log };
+        let gateway = Gateway::new(world, fixtures);
+        let (listeners, addresses) = bind(&config.listen.0, "--listen").await?;
+        let operators = config.admin.as_ref().map_or(&[][..], |admin| &admin.listen.0);
+        let (admin_listeners, admin_addresses) = bind(operators, "--admin").await?;
         let lanes = Lanes::start()
             .map_err(|error| problem(format!("threads cannot be started: {error}")))?;
         Ok(Running {
             addresses,
+            admin_addresses,
             gateway,
             listeners,
+            admin_listeners,
             lanes,
             limits,
             options,
@@ -152,6 +182,7 @@ impl Running {
             // An error means that the sender is gone, which is the end as well.
             let _ = sim_stopped.await;
         }));
+        let token = self.config.admin.as_ref().and_then(|admin| admin.token.clone());
         let reloading = Reloading {
             gateway: self.gateway.clone(),
             options: self.options,
@@ -181,7 +212,17 @@ impl Running {
             let router = super::router(self.gateway.clone());
             accept::serve(listener, router, self.limits, Some(&self.lanes), stopped.clone())
         });
+        // Not on the lanes, so that it answers whatever load they have.
+        let operators = self.admin_listeners.into_iter().map(|listener| {
+            let router = admin::router(self.gateway.clone(), token.as_ref());
+            accept::serve(listener, router, self.limits, None, stopped.clone())
+        });
+        let operators = tokio::spawn(futures_util::future::join_all(operators));
         let drained = futures_util::future::join_all(serving).await;
+        operators.abort();
+        if let Some(log) = &self.gateway.decision_log {
+            tokio::task::block_in_place(|| log.flush(LAST_LINES));
+        }
         let cut: usize = drained.iter().map(|drained| drained.cut).sum();
         reloading.abort();
         drop(sim_stop);
@@ -203,6 +244,30 @@ fn build(
 ) -> Result<World, Problems> {
     let policy = options.policy.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
     World::build(&Setting { config, env: &env, sim: Some(sim), policy }, previous)
+}
+
+/// Binds listeners; with them, where they listen.
+async fn bind(
+    wanted: &[SocketAddr],
+    option: &str,
+) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Problems> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for address in wanted {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Problems(vec![format!(
+                "cannot listen on {address}: {error}; name another address with `{option}`"
+            )])
+        })?;
+        addresses.push(listener.local_addr().unwrap_or(*address));
+        listeners.push(listener);
+    }
+    Ok((listeners, addresses))
+}
+
+/// Where operators connect, and with which token.
+fn operators(config: &Config) -> Option<(&[SocketAddr], Option<&str>)> {
+    let admin = config.admin.as_ref()?;
+    Some((&admin.listen.0, admin.token.as_ref().map(ExposeSecret::expose_secret)))
 }
 
 /// Every secret there is to be kept out of the logs: those of the configuration, and the keys that
@@ -233,8 +298,21 @@ impl Reloading {
                 Change::Signal => "signal",
                 Change::Files => "change",
             };
-            match tokio::task::block_in_place(|| self.rebuild()) {
-                Ok((next, world)) => {
+            let gateway = self.gateway.clone();
+            let taken_over = tokio::task::block_in_place(|| {
+                let _one_at_a_time =
+                    gateway.changing.lock().unwrap_or_else(PoisonError::into_inner);
+                let (next, world) = self.rebuild()?;
+                if let Some(versions) = &gateway.versions {
+                    admin::note_loaded(versions, &world);
+                }
+                gateway.enter(world);
+                Ok::<Config, Problems>(next)
+            });
+            gateway.metrics.reloaded(taken_over.is_ok(), jiff::Timestamp::now());
+            match taken_over {
+                Ok(next) => {
+                    let world = gateway.world.load();
                     let policies = world.policies.values();
                     let policies: Vec<String> = policies
                         .map(|program| format!("{}@{}", program.name, program.generation))
@@ -242,7 +320,12 @@ impl Reloading {
                     if next.listen.0 != self.config.listen.0 {
                         tracing::warn!("`listen` has changed: this takes a restart");
                     }
-                    self.gateway.world.store(Arc::new(world));
+                    if operators(&next) != operators(&self.config) {
+                        tracing::warn!("`admin` has changed: this takes a restart");
+                    }
+                    if next.decision_log != self.config.decision_log {
+                        tracing::warn!("`decision_log` has changed: this takes a restart");
+                    }
                     self.config = next;
                     tracing::info!(why, policies = policies.join(" "), "reloaded");
                 }

@@ -1,6 +1,6 @@
 //! Everything a request is decided and carried out with: one immutable bundle, swapped as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use crate::dispatch::{Clients, Endpoints, Health};
 use crate::ids::{PolicyName, ProviderId};
 use crate::policy::diagnostic::Severity;
 use crate::policy::program::{ModelSet, Program, Timeouts};
-use crate::policy::{self, Surroundings, syntax};
+use crate::policy::schema::Attr;
+use crate::policy::{self, Compiled, Surroundings, syntax};
 use crate::provider::table::{self, Place};
 use crate::provider::{Provider, Settings};
 
@@ -23,6 +24,7 @@ const BUILT_IN_POLICY: &str = include_str!("../../policies/01-hello-auto.policy"
 pub const DEMO_POLICY: &str = include_str!("../../policies/demo.policy");
 
 /// A configuration brought to life.
+#[derive(Clone)]
 pub struct World {
     /// Models and prices.
     pub catalog: Arc<Catalog>,
@@ -33,9 +35,15 @@ pub struct World {
     /// How the models are doing.
     pub health: Arc<Health>,
     /// Who may ask.
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     /// The policies by name.
     pub policies: BTreeMap<PolicyName, Arc<Program>>,
+    /// Where they come from.
+    pub sources: BTreeMap<PolicyName, PolicySource>,
+    /// The headers that they look at.
+    pub named_headers: Arc<[Arc<str>]>,
+    /// The folder that new ones may be put into.
+    pub folder: Option<PathBuf>,
     /// Which of them answers plain `auto`.
     pub default_policy: PolicyName,
     /// The clocks where a policy says nothing.
@@ -138,7 +146,42 @@ impl World {
             ttft: Some(timeouts.ttft),
             idle: Some(timeouts.idle),
         };
-        Ok(World { catalog, enabled, endpoints, health, keyring, policies, default_policy, clocks })
+        let keyring = Arc::new(keyring);
+        let folder = setting.config.policies.as_ref().filter(|_| setting.policy.is_none());
+        let folder = folder.map(|folder| folder.to_path_buf());
+        let sources = sources.into_iter().map(|source| (source.name.clone(), source)).collect();
+        Ok(World {
+            catalog,
+            enabled,
+            endpoints,
+            health,
+            keyring,
+            named_headers: named_headers(&policies),
+            policies,
+            sources,
+            folder,
+            default_policy,
+            clocks,
+        })
+    }
+
+    /// The same world with one policy in another version, or with one more.
+    pub fn with_policy(&self, source: PolicySource, program: Arc<Program>) -> World {
+        let mut world = self.clone();
+        world.policies.insert(source.name.clone(), program);
+        world.sources.insert(source.name.clone(), source);
+        world.named_headers = named_headers(&world.policies);
+        world
+    }
+
+    /// Another text for a policy: where it would stand, ready to be compiled. `None` where there
+    /// is no such policy and no folder for a new one.
+    pub fn source_with(&self, name: &PolicyName, text: String) -> Option<PolicySource> {
+        if let Some(known) = self.sources.get(name) {
+            return Some(PolicySource { text, ..known.clone() });
+        }
+        let path = self.folder.as_ref()?.join(format!("{name}.policy"));
+        Some(PolicySource { text, ..PolicySource::at(&path, String::new()) })
     }
 
     /// The models that can be asked, in the order of the catalogue.
@@ -146,6 +189,14 @@ impl World {
         let all = (0..).map(ModelIdx).zip(self.catalog.models());
         all.filter(|(index, _)| self.enabled.contains(*index))
     }
+}
+
+/// The headers that conditions of these policies look at.
+fn named_headers(policies: &BTreeMap<PolicyName, Arc<Program>>) -> Arc<[Arc<str>]> {
+    let asked = policies.values().flat_map(|program| program.asks());
+    let headers = asked.filter(|asked| asked.attr == Attr::Header).filter_map(|asked| asked.index);
+    let unique: BTreeSet<Arc<str>> = headers.collect();
+    unique.into_iter().collect()
 }
 
 /// The embedded catalogue with what the configuration adds to it.
@@ -319,20 +370,48 @@ fn unknown_kind(id: &ProviderId, provider: &ProviderConfig, kind: &str) -> Strin
 }
 
 /// A policy's text and where it comes from.
-struct PolicySource {
-    name: PolicyName,
-    file: String,
-    folder: PathBuf,
-    text: String,
+#[derive(Debug, Clone)]
+pub struct PolicySource {
+    /// The policy.
+    pub name: PolicyName,
+    /// Its file, as people know it.
+    pub file: String,
+    /// The file; `None` for a policy that comes with the program.
+    pub path: Option<PathBuf>,
+    /// What it says.
+    pub text: String,
 }
 
 impl PolicySource {
-    fn compile(&self, catalog: &Arc<Catalog>, problems: &mut Vec<String>) -> Option<Arc<Program>> {
+    /// A policy in a file; it is called like the file.
+    fn at(path: &Path, text: String) -> PolicySource {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = PolicyName::new(stem);
+        PolicySource { name, file: path.display().to_string(), path: Some(path.to_owned()), text }
+    }
+
+    /// A policy without a file.
+    fn built_in(name: &str, file: String, text: &str) -> PolicySource {
+        PolicySource { name: PolicyName::new(name), file, path: None, text: text.to_owned() }
+    }
+
+    /// Reads, checks, compiles and tests it; reads the files that it speaks of, and of `draft` the text
+    /// that it might get.
+    pub fn compiled(&self, catalog: &Arc<Catalog>, draft: Option<&PolicySource>) -> Compiled {
+        let folder = self.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let files = |name: &str| {
-            std::fs::read_to_string(self.folder.join(name)).map_err(|error| error.to_string())
+            let path = folder.join(name);
+            match draft.filter(|draft| draft.path.as_ref().is_some_and(|it| is_same(it, &path))) {
+                Some(draft) => Ok(draft.text.clone()),
+                None => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+            }
         };
         let surroundings = Surroundings { catalog, files: &files };
-        let compiled = policy::compile(&self.name, &self.file, &self.text, &surroundings);
+        policy::compile(&self.name, &self.file, &self.text, &surroundings).tested()
+    }
+
+    fn compile(&self, catalog: &Arc<Catalog>, problems: &mut Vec<String>) -> Option<Arc<Program>> {
+        let compiled = self.compiled(catalog, None);
         let waiting = compiled.program.iter().flat_map(|program| &program.waiting);
         for diagnostic in compiled.diagnostics.iter().chain(waiting) {
             let shown = syntax::render(diagnostic, &compiled.sources, false);
@@ -342,12 +421,6 @@ impl PolicySource {
                 tracing::warn!(policy = %self.name, "{shown}");
             }
         }
-        // What a policy's own tests refute is not what its writers want.
-        if let Some(program) = compiled.program.as_ref().filter(|_| compiled.is_good()) {
-            let tested = policy::testing::run(program, |_| true);
-            let failures = tested.failures();
-            problems.extend(failures.map(|it| syntax::render(it, &compiled.sources, false)));
-        }
         if compiled.program.is_none() && compiled.is_good() {
             let why = "it only declares names for other policies, so there is nothing to serve";
             problems.push(format!("the policy {}: {why}", self.file));
@@ -356,26 +429,19 @@ impl PolicySource {
     }
 }
 
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
+}
+
 fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<PolicySource> {
     if let Some((name, text)) = setting.policy {
-        return vec![PolicySource {
-            name: PolicyName::new(name),
-            file: format!("{name}.policy"),
-            folder: PathBuf::new(),
-            text: text.to_owned(),
-        }];
+        return vec![PolicySource::built_in(name, format!("{name}.policy"), text)];
     }
     let mut sources = Vec::new();
     let mut add = |path: &Path, problems: &mut Vec<String>| match std::fs::read_to_string(path) {
-        Ok(text) => sources.push(PolicySource {
-            name: PolicyName::new(
-                path.file_stem()
-                    .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
-            ),
-            file: path.display().to_string(),
-            folder: path.parent().map(Path::to_owned).unwrap_or_default(),
-            text,
-        }),
+        Ok(text) => sources.push(PolicySource::at(path, text)),
         Err(error) => problems.push(format!("cannot read the policy {}: {error}", path.display())),
     };
     if let Some(path) = &setting.config.policy {
@@ -398,12 +464,8 @@ fn policy_sources(setting: &Setting<'_>, problems: &mut Vec<String>) -> Vec<Poli
         }
     }
     if setting.config.policy.is_none() && setting.config.policies.is_none() {
-        sources.push(PolicySource {
-            name: PolicyName::new("default"),
-            file: "built-in default.policy".into(),
-            folder: PathBuf::new(),
-            text: BUILT_IN_POLICY.to_owned(),
-        });
+        let file = "built-in default.policy".to_owned();
+        sources.push(PolicySource::built_in("default", file, BUILT_IN_POLICY));
     }
     sources
 }

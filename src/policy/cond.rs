@@ -78,9 +78,28 @@ pub enum DeclaredSource {
     },
 }
 
+impl PartialEq for DeclaredSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (DeclaredSource::Attr(a), DeclaredSource::Attr(b)) => a == b,
+            (DeclaredSource::Script(a), DeclaredSource::Script(b)) => a.name == b.name,
+            (
+                DeclaredSource::Classifier { name: a, .. },
+                DeclaredSource::Classifier { name: b, .. },
+            ) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// The same attribute is one that always has the same value. In one policy its name says so; of two
+/// policies each may declare it in its own way.
 impl PartialEq for Declared {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
+            && self.source == other.source
+            && self.reading == other.reading
+            && self.default == other.default
     }
 }
 impl Eq for Declared {}

@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::program::ModelSet;
 use super::schema::{Attr, AttrRef};
-use super::sources::Sources;
 use super::value::{Facts, Value};
+use crate::catalog::Model;
 use crate::catalog::live::ModelLive;
-use crate::catalog::{Catalog, Model};
 
 /// What the catalogue says of a model, without live figures.
 pub struct StaticModel<'a>(pub &'a Model);
@@ -42,14 +40,6 @@ impl Facts for LiveModel<'_> {
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH
     }
-}
-
-/// The models that are taken to be configured where no configuration is asked: all, but those of the
-/// built-in provider only where the policy speaks of it. Its made-up quality would win against real
-/// models.
-pub fn presumably_enabled(catalog: &Catalog, sources: &Sources) -> ModelSet {
-    let with_sim = sources.text().contains("sim/") || sources.text().contains("\"sim\"");
-    ModelSet::of(catalog, |model| with_sim || catalog[model].provider.as_str() != "sim")
 }
 
 /// A duration as a value, in nanoseconds.

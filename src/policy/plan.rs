@@ -26,6 +26,18 @@ pub enum Decision {
     UnknownModel,
 }
 
+impl Decision {
+    /// The rule that took the request: a route, or the `deny` that refused it.
+    pub fn rule(&self) -> Option<&Arc<str>> {
+        match self {
+            Decision::Plan(plan) => Some(&plan.route),
+            Decision::Denied(denied) => Some(&denied.rule),
+            Decision::NoCandidate(nobody) => Some(&nobody.route),
+            Decision::UnknownModel => None,
+        }
+    }
+}
+
 /// How to answer one request.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -165,21 +177,6 @@ pub enum RemovedBy {
     Cap(NanoDollars),
     /// It has no price, and there is a cap.
     Unpriced,
-}
-
-impl Plan {
-    /// Every model that it may ask, each once.
-    pub fn models(&self) -> Vec<ModelIdx> {
-        let steps = self.steps.iter().flat_map(|step| &step.candidates);
-        let fallback = self.fallback.iter().flat_map(|(models, _)| models);
-        let mut all: Vec<ModelIdx> = Vec::new();
-        for model in steps.chain(fallback) {
-            if !all.contains(model) {
-                all.push(*model);
-            }
-        }
-        all
-    }
 }
 
 impl PlanReason {

@@ -60,6 +60,12 @@ pub fn float_key(float: f64) -> Option<i64> {
     Some(if bits < 0 { bits ^ i64::MAX } else { bits })
 }
 
+/// The float that [`float_key`] maps to this integer.
+pub fn key_float(key: i64) -> f64 {
+    let bits = if key < 0 { key ^ i64::MAX } else { key };
+    f64::from_bits(bits as u64)
+}
+
 /// A value that owns its text.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the same as in Value")]
@@ -115,6 +121,13 @@ mod tests {
             if let (Some(x), Some(y)) = (float_key(a), float_key(b)) {
                 prop_assert_eq!(a.partial_cmp(&b), Some(x.cmp(&y)));
             }
+        }
+    }
+
+    #[test]
+    fn keys_lead_back_to_their_floats() {
+        for float in [0.0, 1.0, -1.0, 0.72, -1.1, f64::MAX, f64::MIN, 1e-300] {
+            assert_eq!(key_float(float_key(float).unwrap()), float);
         }
     }
 

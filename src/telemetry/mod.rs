@@ -1,5 +1,6 @@
-//! What the process says about itself: log lines, kept clear of secrets.
+//! What the process says about itself: log lines, kept clear of secrets, and figures.
 
+pub mod metrics;
 mod redact;
 mod writer;
 

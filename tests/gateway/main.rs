@@ -2,12 +2,14 @@
 //! reached that provider. One module per capability.
 #![allow(clippy::unwrap_used, reason = "tests report by panicking")]
 
+mod admin;
 mod cache;
 mod cli;
 #[allow(dead_code, reason = "the wire tests need more of it")]
 #[path = "../wire/corpus.rs"]
 mod corpus;
 mod counting;
+mod decision_log;
 mod dialects;
 mod faults;
 mod hangup;

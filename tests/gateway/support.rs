@@ -103,15 +103,12 @@ impl Setup {
         std::fs::write(&policy, &self.policy).unwrap();
         let config = folder.path().join("pointsman.yaml");
         std::fs::write(&config, self.config(&policy)).unwrap();
-        let options = Options { config: Some(config), sim_speed: Some(0.0), ..Options::default() };
-        let loaded = load(&options).map_err(|problems| problems.to_string())?;
-        let running = Running::start(options, loaded, Redactor::default())
-            .await
-            .map_err(|problems| problems.to_string())?;
+        let running = start(config).await?;
+        let admin = running.admin_addresses.first().map(|address| format!("http://{address}"));
         let url = format!("http://{}", running.addresses[0]);
         let sim = format!("http://{}", running.sim_address());
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Ok(Door { url, sim, client, folder, _serving: tokio::spawn(running.run()) })
+        Ok(Door { url, admin, sim, client, folder, _serving: tokio::spawn(running.run()) })
     }
 
     /// Starts the gateway.
@@ -120,9 +117,19 @@ impl Setup {
     }
 }
 
+/// A gateway that listens, with the configuration in a file.
+pub async fn start(config: PathBuf) -> Result<Running, String> {
+    let options = Options { config: Some(config), sim_speed: Some(0.0), ..Options::default() };
+    let loaded = load(&options).map_err(|problems| problems.to_string())?;
+    let running = Running::start(options, loaded, Redactor::default()).await;
+    running.map_err(|problems| problems.to_string())
+}
+
 /// A running gateway; it ends with the test's runtime.
 pub struct Door {
     pub url: String,
+    /// Where operators connect, if they can.
+    pub admin: Option<String>,
     pub sim: String,
     pub client: reqwest::Client,
     pub folder: TempDir,

@@ -241,10 +241,7 @@ impl<'a> Checker<'a> {
             self.names.attributes.insert(name, (declared, ty));
             return;
         };
-        let agree = *known_ty == ty
-            && format!("{:?}", known.source) == format!("{:?}", declared.source)
-            && known.reading == declared.reading
-            && known.default == declared.default;
+        let agree = *known_ty == ty && **known == *declared;
         let same_file = self.sources.locate(*first).file == self.sources.locate(attr.span).file;
         if agree && !same_file {
             let known = (known.clone(), ty);

@@ -11,8 +11,9 @@ pub use money::*;
 pub use proofs::*;
 pub use settings::*;
 
-use super::cond::{Cond, Operand};
+use super::cond::{Cond, DeclaredSource, Operand};
 use super::diagnostic::Diagnostic;
+use super::schema::{AttrRef, Subject};
 use super::sources::Sources;
 use super::syntax::tree::Span;
 use super::table::Table;
@@ -68,6 +69,41 @@ pub struct Program {
     pub waiting: Vec<Diagnostic>,
 }
 
+impl Program {
+    /// The attributes that a decision may ask a request for, each once, in no particular order.
+    pub fn asks(&self) -> Vec<AttrRef> {
+        let rules = (self.denies.iter().map(|it| &it.rule))
+            .chain(self.requires.iter().map(|it| &it.rule))
+            .chain(self.tunes.iter().map(|it| &it.rule))
+            .chain(self.routes.iter().map(|it| &it.rule))
+            .chain(self.budgets.iter().map(|it| &it.rule))
+            .chain(self.limits.iter().map(|it| &it.rule));
+        let escalations = self.ladders.iter().flat_map(|ladder| &ladder.steps);
+        let escalations = escalations.filter_map(|step| step.escalate.as_deref());
+        let assumed = self.assumptions.iter().map(|assumption| &assumption.cond);
+        let conds = rules.map(|rule| &rule.when).chain(escalations).chain(assumed);
+        let tested = conds.flat_map(Cond::tests).map(|test| &test.operand);
+        let split = self.splits.iter().flat_map(|split| &split.by);
+        let counted = self.budgets.iter().map(|budget| &budget.per);
+        let counted = counted.chain(self.limits.iter().map(|limit| &limit.per));
+        let mut asked: Vec<AttrRef> = Vec::new();
+        for operand in tested.chain(split).chain(counted) {
+            let attr = match operand {
+                Operand::Attr(attr) => Some(attr),
+                Operand::Declared(declared) => match &declared.source {
+                    Some(DeclaredSource::Attr(attr)) => Some(attr),
+                    _ => None,
+                },
+            };
+            let new = attr.filter(|attr| {
+                attr.attr.def().subject == Subject::Request && !asked.contains(attr)
+            });
+            asked.extend(new.cloned());
+        }
+        asked
+    }
+}
+
 /// What every rule has.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -82,7 +118,7 @@ pub struct Rule {
 }
 
 /// Where something stands. It is not part of what is compared.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct At(pub Span);
 
 impl PartialEq for At {
@@ -91,6 +127,11 @@ impl PartialEq for At {
     }
 }
 impl Eq for At {}
+impl std::fmt::Debug for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("At")
+    }
+}
 
 /// `deny`
 #[derive(Debug, Clone)]

@@ -54,6 +54,31 @@ impl Dimension {
         }
     }
 
+    /// The test that is asked, where the classes are "no" and "yes".
+    pub fn test(&self) -> Option<&Op> {
+        match &self.finder {
+            Finder::Passes(op) => Some(op),
+            _ => None,
+        }
+    }
+
+    /// Where its order is cut, if it has one: class `i + 1` ends before the `i`th cut.
+    pub fn cuts(&self) -> Option<&[i64]> {
+        match &self.finder {
+            Finder::Cuts(cuts) => Some(cuts),
+            _ => None,
+        }
+    }
+
+    /// The texts that have a class of their own.
+    pub fn names(&self) -> Vec<&str> {
+        match &self.finder {
+            Finder::Symbols(Symbols::Few(names)) => names.iter().map(|name| &**name).collect(),
+            Finder::Symbols(Symbols::Many(names)) => names.keys().map(|name| &**name).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What asking for its value costs.
     pub fn cost(&self) -> Cost {
         self.operand.cost()

@@ -5,8 +5,8 @@
 //! is left is the first rule that matches. Costly attributes are asked for only while a box that
 //! still matters constrains them.
 
-mod boxes;
-mod classes;
+pub(super) mod boxes;
+pub(super) mod classes;
 
 use smallvec::SmallVec;
 

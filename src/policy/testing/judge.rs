@@ -14,6 +14,7 @@ use crate::policy::plan::Decision;
 use crate::policy::program::{Expect, ModelFilter, Program, Target, TestCase};
 use crate::policy::schema::Attr;
 use crate::policy::syntax::tree::{Quantifier, Span};
+use crate::policy::trial::models_of;
 use crate::policy::value::OwnedValue;
 
 /// Everything that is not as the test says.
@@ -194,7 +195,7 @@ impl Judge<'_> {
         let Some(plan) = self.upshot.plan() else {
             return Some(self.with_course(self.unmet(span, text, "there is no plan")));
         };
-        let models = plan.models();
+        let models = models_of(plan);
         let id = |model: &ModelIdx| &self.program.catalog[*model].id;
         let was = match quantifier {
             Quantifier::Every => {

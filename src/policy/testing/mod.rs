@@ -13,14 +13,13 @@ mod say;
 use std::sync::Arc;
 
 pub use coverage::{Coverage, Gap, Share};
-pub use request::PLAIN;
 
 use super::diagnostic::Diagnostic;
 use super::eval::{Listener, Situation, decide_listening};
-use super::models::presumably_enabled;
 use super::plan::{Decision, Removal, RemovedBy};
 use super::program::{ModelSet, Program, TestCase};
 use super::syntax::tree::Span;
+use super::trial;
 use crate::catalog::ModelIdx;
 use outcome::Upshot;
 use request::TestRequest;
@@ -66,7 +65,7 @@ pub fn run(program: &Program, wanted: impl Fn(&TestCase) -> bool) -> Tested {
     if tests.is_empty() {
         return Tested { results: Vec::new(), coverage };
     }
-    let enabled = presumably_enabled(&program.catalog, &program.sources);
+    let enabled = trial::enabled(&program.catalog, program.sources.text());
     let results = tests.into_iter().map(|test| one(test, program, &enabled, &mut coverage));
     Tested { results: results.collect(), coverage }
 }

@@ -2,11 +2,9 @@
 //! plain request.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::catalog::live::ModelLive;
@@ -15,37 +13,12 @@ use crate::ids::ModelId;
 use crate::policy::cond::{Declared, DeclaredSource, Operand};
 use crate::policy::eval::{Meter, WithLive};
 use crate::policy::models::days;
+use crate::policy::plain::{NOON, plain};
 use crate::policy::program::{Budget, Limit, LimitAmount, ModelSet, Period, Program, TestCase};
 use crate::policy::schedule::{DAYS, weekday_index};
-use crate::policy::schema::{Attr, AttrRef, Type};
+use crate::policy::schema::{Attr, AttrRef};
 use crate::policy::value::{Facts, OwnedValue, Value};
 use crate::units::{BasisPoints, Tokens};
-
-/// What a plain request is like: a short chat of a production key, the choice left to the policy.
-///
-/// What is not listed and does not follow from what a test gives is absent where it may be, else
-/// false, zero, empty, or the first of its words. All models are configured, healthy and allowed for
-/// the key, none has been measured, and nothing is spent.
-pub const PLAIN: &[(Attr, Value<'static>)] = &[
-    (Attr::RequestModel, Value::Str("auto")),
-    (Attr::RequestId, Value::Str("00000000-0000-0000-0000-000000000001")),
-    (Attr::RequestApi, Value::Str("chat")),
-    (Attr::RequestN, Value::Int(1)),
-    (Attr::RequestMessages, Value::Int(1)),
-    (Attr::RequestPath, Value::Str("/v1/chat/completions")),
-    (Attr::InputTokens, Value::Int(200)),
-    (Attr::Task, Value::Str("chat")),
-    (Attr::Difficulty, Value::Float(0.3)),
-    (Attr::KeyId, Value::Str("test-key")),
-    (Attr::KeyTier, Value::Str("free")),
-    (Attr::KeyEnv, Value::Str("prod")),
-    (Attr::SessionTurn, Value::Int(1)),
-    (Attr::DataResidency, Value::Str("any")),
-    (Attr::DataClass, Value::Str("internal")),
-];
-
-/// When a plain request comes: on a Wednesday at noon, UTC.
-const NOON: DateTime = DateTime::constant(2026, 1, 7, 12, 0, 0, 0);
 
 /// A token is about four bytes of text.
 const BYTES_PER_TOKEN: i64 = 4;
@@ -114,7 +87,8 @@ impl<'a> TestRequest<'a> {
         if let Some(time) = time {
             return time;
         }
-        let mut date = NOON.date();
+        let noon = TimeZone::UTC.to_datetime(NOON);
+        let mut date = noon.date();
         if let Some(day) = self.given_int(Attr::TimeDate) {
             let epoch = Date::constant(1970, 1, 1);
             let span = jiff::Span::new().try_days(day);
@@ -126,7 +100,7 @@ impl<'a> TestRequest<'a> {
             date = days.next().unwrap_or(date);
         }
         let hour = self.given_int(Attr::TimeHour).and_then(|hour| i8::try_from(hour).ok());
-        let hour = hour.filter(|hour| (0..24).contains(hour)).unwrap_or(NOON.hour());
+        let hour = hour.filter(|hour| (0..24).contains(hour)).unwrap_or(noon.hour());
         let time = date.at(hour, 0, 0, 0);
         TimeZone::UTC.to_timestamp(time).unwrap_or(Timestamp::UNIX_EPOCH)
     }
@@ -180,8 +154,8 @@ impl<'a> TestRequest<'a> {
     }
 
     fn text(&self, attr: Attr) -> &str {
-        match self.given(attr).or_else(|| plain(attr)) {
-            Some(Value::Str(text)) => text,
+        match self.given(attr).unwrap_or_else(|| plain(attr)) {
+            Value::Str(text) => text,
             _ => "",
         }
     }
@@ -193,7 +167,7 @@ impl<'a> TestRequest<'a> {
         let of_bytes = |attr| Some(self.given_int(attr)? / BYTES_PER_TOKEN);
         let of_parts = || Some(system + self.given_int(Attr::InputLastTokens)?);
         let usual = match plain(Attr::InputTokens) {
-            Some(Value::Int(tokens)) => tokens,
+            Value::Int(tokens) => tokens,
             _ => 0,
         };
         self.given_int(Attr::InputTokens)
@@ -230,7 +204,10 @@ impl<'a> TestRequest<'a> {
                 Value::Bool(model == "auto" || model.starts_with("auto/"))
             }
             Attr::KeyName => Value::Str(self.text(Attr::KeyId)),
-            Attr::KeyAllowsModel => Value::Bool(self.named.is_some()),
+            Attr::KeyAllowsModel => {
+                self.given(Attr::RequestModel)?;
+                Value::Bool(self.named.is_some())
+            }
             Attr::InputTokens => Value::Int(self.input()),
             Attr::TotalTokens => {
                 let output = self.given_int(Attr::RequestMaxOutput).unwrap_or(0);
@@ -322,27 +299,6 @@ fn spend_of(budget: &Budget) -> Option<Attr> {
     })
 }
 
-/// The value in a plain request.
-fn plain(attr: Attr) -> Option<Value<'static>> {
-    PLAIN.iter().find(|(known, _)| *known == attr).map(|(_, value)| *value)
-}
-
-fn nothing(attr: Attr) -> Value<'static> {
-    static NO_ELEMENTS: LazyLock<BTreeSet<Arc<str>>> = LazyLock::new(BTreeSet::new);
-    let def = attr.def();
-    match &def.ty {
-        _ if def.optional => Value::Absent,
-        Type::Bool => Value::Bool(false),
-        Type::Float(_) => Value::Float(0.0),
-        Type::String => Value::Str(""),
-        Type::Enum(crate::policy::schema::Members::Fixed(words)) => {
-            words.first().map_or(Value::Absent, |word| Value::Str(word))
-        }
-        Type::Set => Value::Set(&NO_ELEMENTS),
-        _ => Value::Int(0),
-    }
-}
-
 impl Facts for TestRequest<'_> {
     fn now(&self) -> Timestamp {
         self.now
@@ -371,7 +327,7 @@ impl Facts for TestRequest<'_> {
             Value::Bool(bool) => return Value::Bool(bool),
             _ => {}
         }
-        self.derived(attr).or_else(|| plain(attr.attr)).unwrap_or_else(|| nothing(attr.attr))
+        self.derived(attr).unwrap_or_else(|| plain(attr.attr))
     }
 }
 

@@ -8,25 +8,16 @@ use crate::policy::cond::{Cond, Op, Operand, Reading, Test};
 use crate::policy::course::Ending;
 use crate::policy::plan::Decision;
 use crate::policy::program::{Breach, Outcome, Program, Rule};
+use crate::policy::prove::spelt;
 use crate::policy::schema::Type;
 use crate::policy::syntax::tree::Span;
 use crate::policy::value::{Facts, Value};
-use crate::units::{BasisPoints, NanoDollars};
 
 /// A value as it would be written in a policy: `1_200`, `$0.1`, `2s`, `chat`, `"acme"`.
 pub fn value(value: Value<'_>, ty: &Type) -> String {
     match (value, ty) {
         (Value::Absent, _) => "absent".into(),
         (Value::Bool(bool), _) => bool.to_string(),
-        (Value::Int(nano), Type::Money) => {
-            format!("${}", NanoDollars(u64::try_from(nano).unwrap_or(0)))
-        }
-        (Value::Int(nanos), Type::Duration) => {
-            time(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
-        }
-        (Value::Int(share), Type::Percent) => {
-            BasisPoints(u32::try_from(share).unwrap_or(0)).to_string()
-        }
         (Value::Int(second), Type::Time) => {
             jiff::Timestamp::from_second(second).map_or_else(|_| "?".into(), |it| it.to_string())
         }
@@ -35,7 +26,7 @@ pub fn value(value: Value<'_>, ty: &Type) -> String {
             let utc = jiff::tz::TimeZone::UTC;
             midnight.map_or_else(|_| "?".into(), |it| utc.to_datetime(it).date().to_string())
         }
-        (Value::Int(int), _) => grouped(int),
+        (Value::Int(int), ty) => spelt(ty, int),
         (Value::Float(float), _) => float.to_string(),
         (Value::Str(text), Type::Enum(_)) => text.to_owned(),
         (Value::Str(text), _) => format!("{text:?}"),
@@ -43,29 +34,9 @@ pub fn value(value: Value<'_>, ty: &Type) -> String {
     }
 }
 
-/// Digits in groups of three, as policies may write them.
-fn grouped(int: i64) -> String {
-    let digits = int.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('_');
-        }
-        text.push(digit);
-    }
-    if int < 0 { format!("-{text}") } else { text }
-}
-
 /// A time in the largest unit that it is a whole number of.
 pub fn time(time: Duration) -> String {
-    let millis = time.as_millis();
-    match millis {
-        0 => "0s".into(),
-        _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
-        _ if millis.is_multiple_of(60_000) => format!("{}min", millis / 60_000),
-        _ if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
-        _ => format!("{millis}ms"),
-    }
+    spelt(&Type::Duration, i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// The type of an operand's values.

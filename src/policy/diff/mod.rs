@@ -1,0 +1,377 @@
+//! What an edit of a policy changes: not which lines, but which requests fare otherwise.
+//!
+//! Exact over all requests: both policies are laid out over the same axes, and for every pair of an
+//! old and a new rule that do different things, a request is looked for that the one took and the
+//! other takes. What is found is put to both evaluators before it is told.
+
+mod prints;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::plain::Said;
+use super::program::{Program, Rule};
+use super::prove::escape::{Region, Room};
+use super::prove::{Prover, Reach, RuleRef, TooComplex};
+use super::trial::{Outcome, Trial};
+
+/// The most changes that are looked for.
+const MOST_CHANGES: usize = 200;
+
+/// What is different between two policies.
+#[derive(Debug)]
+pub struct Diff {
+    /// Which requests fare otherwise, each with an example. In the order of the new policy.
+    pub changes: Vec<Change>,
+    /// Whether some question was too hard, so that there may be more changes.
+    pub undecided: bool,
+    /// Whether there are more changes than are told.
+    pub more: bool,
+}
+
+/// One kind of requests that fares otherwise.
+#[derive(Debug)]
+pub struct Change {
+    /// In which way.
+    pub kind: Kind,
+    /// The old rule, if one had to do with it.
+    pub old: Option<RuleName>,
+    /// The new one.
+    pub new: Option<RuleName>,
+    /// A request that shows it.
+    pub example: Said,
+    /// Whether the request is sure to exist; not where regular expressions are involved.
+    pub certain: bool,
+    /// What came of it.
+    pub before: Outcome,
+    /// What comes of it.
+    pub after: Outcome,
+}
+
+/// A rule with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RuleName {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `file:line`
+    pub at: String,
+}
+
+/// In which way requests fare otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// They are refused now.
+    Denied,
+    /// They are refused no more.
+    Allowed,
+    /// Another rule takes them, or the same one does something else with them.
+    Routed,
+    /// A `require` shrinks their models now.
+    Restricted,
+    /// A `require` that shrank their models does so no more.
+    Freed,
+    /// A `tune` gives them other settings.
+    Tuned,
+}
+
+impl Kind {
+    /// The word for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Denied => "denied",
+            Kind::Allowed => "allowed",
+            Kind::Routed => "routed",
+            Kind::Restricted => "restricted",
+            Kind::Freed => "freed",
+            Kind::Tuned => "tuned",
+        }
+    }
+}
+
+/// Compares two policies. They should be compiled against the same catalogue.
+///
+/// # Errors
+/// Where a condition has too many cases to be laid out.
+pub fn diff(old: &Program, new: &Program) -> Result<Diff, TooComplex> {
+    let (before, after) = Prover::pair(old, new)?;
+    let mut comparison = Comparison {
+        old: Side { prover: before, trial: Trial::of(old) },
+        new: Side { prover: after, trial: Trial::of(new) },
+        diff: Diff { changes: Vec::new(), undecided: false, more: false },
+        told: HashSet::new(),
+    };
+    comparison.denials();
+    comparison.constraints();
+    comparison.tunes();
+    comparison.routes();
+    Ok(comparison.diff)
+}
+
+struct Side<'p> {
+    prover: Prover<'p>,
+    trial: Trial<'p>,
+}
+
+struct Comparison<'p> {
+    old: Side<'p>,
+    new: Side<'p>,
+    diff: Diff,
+    told: HashSet<(Kind, Option<RuleName>, Option<RuleName>)>,
+}
+
+impl Comparison<'_> {
+    /// Requests that one side refuses and the other does not.
+    fn denials(&mut self) {
+        let denies = |side: &Side<'_>| -> Vec<RuleRef> {
+            (0..side.prover.program.denies.len()).map(RuleRef::Deny).collect()
+        };
+        let (old, new) = (denies(&self.old), denies(&self.new));
+        for (rule, others, kind) in (new.iter().map(|rule| (*rule, &old, Kind::Denied)))
+            .chain(old.iter().map(|rule| (*rule, &new, Kind::Allowed)))
+        {
+            let now = kind == Kind::Denied;
+            let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
+            let name = rule_name(here.prover.program, rule);
+            let mut found = None;
+            for region in here.prover.regions_of(rule) {
+                let Some(room) = here.prover.axes.everything().cut(region) else { continue };
+                match there.prover.escapes_also(&room, others, (&here.prover, &[])) {
+                    Reach::Here(room) => found = Some(room),
+                    Reach::Never(_) => {}
+                    Reach::Undecided => self.diff.undecided = true,
+                }
+                if found.is_some() {
+                    break;
+                }
+            }
+            if let Some(room) = found {
+                let (old, new) = if now { (None, Some(name)) } else { (Some(name), None) };
+                self.tell(kind, old, new, &room);
+            }
+        }
+    }
+
+    /// Requests whose models one side shrinks in a way in which the other does not.
+    fn constraints(&mut self) {
+        for (now, kind) in [(true, Kind::Restricted), (false, Kind::Freed)] {
+            let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
+            let print = |program: &Program, index: usize| {
+                let mut print = String::new();
+                prints::filter(&program.requires[index].only, &mut print);
+                print
+            };
+            let (ours, theirs) = (here.prover.program, there.prover.program);
+            let mut found = Vec::new();
+            for index in 0..ours.requires.len() {
+                let same: Vec<RuleRef> = (0..theirs.requires.len())
+                    .filter(|other| print(ours, index) == print(theirs, *other))
+                    .map(RuleRef::Require)
+                    .collect();
+                let room = self.difference(RuleRef::Require(index), &same, now);
+                found.extend(room.map(|room| (rule_name(ours, RuleRef::Require(index)), room)));
+            }
+            for (name, room) in found {
+                let (old, new) = if now { (None, Some(name)) } else { (Some(name), None) };
+                self.tell(kind, old, new, &room);
+            }
+        }
+    }
+
+    /// Requests to which one side gives settings that the other does not.
+    fn tunes(&mut self) {
+        for now in [true, false] {
+            let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
+            let (ours, theirs) = (here.prover.program, there.prover.program);
+            let print = |program: &Program, index: usize| {
+                prints::settings(program, &program.tunes[index].settings)
+            };
+            let mut found = Vec::new();
+            for index in 0..ours.tunes.len() {
+                let same: Vec<RuleRef> = (0..theirs.tunes.len())
+                    .filter(|other| print(ours, index) == print(theirs, *other))
+                    .map(RuleRef::Tune)
+                    .collect();
+                let room = self.difference(RuleRef::Tune(index), &same, now);
+                found.extend(room.map(|room| (rule_name(ours, RuleRef::Tune(index)), room)));
+            }
+            for (name, room) in found {
+                let (old, new) = if now { (None, Some(name)) } else { (Some(name), None) };
+                self.tell(Kind::Tuned, old, new, &room);
+            }
+        }
+    }
+
+    /// A request that a rule of one side matches and none of these of the other, and that neither
+    /// refuses.
+    fn difference(&mut self, rule: RuleRef, others: &[RuleRef], now: bool) -> Option<Room> {
+        let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
+        let denies = |side: &Side<'_>| -> Vec<RuleRef> {
+            (0..side.prover.program.denies.len()).map(RuleRef::Deny).collect()
+        };
+        let mut theirs = denies(there);
+        theirs.extend(others);
+        let ours = denies(here);
+        for region in here.prover.regions_of(rule) {
+            let Some(room) = here.prover.axes.everything().cut(region) else { continue };
+            match here.prover.escapes_also(&room, &ours, (&there.prover, &theirs)) {
+                Reach::Here(room) => return Some(room),
+                Reach::Never(_) => {}
+                Reach::Undecided => self.diff.undecided = true,
+            }
+        }
+        None
+    }
+
+    /// Requests that another rule takes, or with which the same rule does something else.
+    fn routes(&mut self) {
+        let (old, new) = (self.old.prover.program, self.new.prover.program);
+        let prints = |program: &Program| -> Vec<String> {
+            program.routes.iter().map(|route| prints::route(program, route)).collect()
+        };
+        let (old_prints, new_prints) = (prints(old), prints(new));
+        let (old_changed, new_changed) = self.changed(&old_prints, &new_prints);
+        // Only requests that a changed rule matches can fare otherwise.
+        let changed: Vec<Region> = (old_changed.iter())
+            .flat_map(|index| self.old.prover.regions_of(RuleRef::Route(*index)))
+            .chain(
+                new_changed
+                    .iter()
+                    .flat_map(|index| self.new.prover.regions_of(RuleRef::Route(*index))),
+            )
+            .cloned()
+            .collect();
+        let everything = self.new.prover.axes.everything();
+        for place in &changed {
+            let Some(room) = everything.cut(place) else { continue };
+            let meeting = |side: &Side<'_>, count: usize| -> Vec<usize> {
+                (0..count)
+                    .filter(|index| {
+                        let regions = side.prover.regions_of(RuleRef::Route(*index));
+                        regions.iter().any(|region| region.meets(&room))
+                    })
+                    .collect()
+            };
+            let ours = meeting(&self.new, new.routes.len());
+            let theirs = meeting(&self.old, old.routes.len());
+            for (i, j) in theirs.iter().flat_map(|i| ours.iter().map(move |j| (*i, *j))) {
+                if old_prints[i] == new_prints[j] {
+                    continue;
+                }
+                let names = (
+                    Some(rule_name(old, RuleRef::Route(i))),
+                    Some(rule_name(new, RuleRef::Route(j))),
+                );
+                if self.told.contains(&(Kind::Routed, names.0.clone(), names.1.clone())) {
+                    continue;
+                }
+                if self.diff.changes.len() >= MOST_CHANGES {
+                    self.diff.more = true;
+                    return;
+                }
+                if let Some(found) = self.taken_by(i, j, &room) {
+                    self.tell(Kind::Routed, names.0, names.1, &found);
+                }
+            }
+        }
+    }
+
+    /// A request of the room that the old policy's `i`th route took and the new one's `j`th takes.
+    fn taken_by(&mut self, i: usize, j: usize, room: &Room) -> Option<Room> {
+        let before_old = self.old.prover.before(RuleRef::Route(i));
+        let before_new = self.new.prover.before(RuleRef::Route(j));
+        let old_regions = self.old.prover.regions_of(RuleRef::Route(i));
+        for one in old_regions {
+            let Some(room) = room.cut(one) else { continue };
+            for other in self.new.prover.regions_of(RuleRef::Route(j)) {
+                let Some(room) = room.cut(other) else { continue };
+                let (old, new) = (&self.old.prover, &self.new.prover);
+                match old.escapes_also(&room, &before_old, (new, &before_new)) {
+                    Reach::Here(room) => return Some(room),
+                    Reach::Never(_) => {}
+                    Reach::Undecided => self.diff.undecided = true,
+                }
+            }
+        }
+        None
+    }
+
+    /// The routes of either side that have no equal on the other in the same order.
+    fn changed(&self, old_prints: &[String], new_prints: &[String]) -> (Vec<usize>, Vec<usize>) {
+        let (old, new) = (self.old.prover.program, self.new.prover.program);
+        let mut by_name: HashMap<&str, usize> = HashMap::new();
+        for (index, route) in old.routes.iter().enumerate() {
+            by_name.entry(&route.rule.name).or_insert(index);
+        }
+        // For each new route that has an equal: the old one's position.
+        let equals: Vec<Option<usize>> = new
+            .routes
+            .iter()
+            .enumerate()
+            .map(|(j, route)| {
+                let i = *by_name.get(&*route.rule.name)?;
+                let same = old_prints[i] == new_prints[j]
+                    && self.old.prover.regions_of(RuleRef::Route(i))
+                        == self.new.prover.regions_of(RuleRef::Route(j));
+                same.then_some(i)
+            })
+            .collect();
+        let kept = longest_rise(&equals);
+        let kept_old: HashSet<usize> = kept.iter().filter_map(|j| equals[*j]).collect();
+        let kept: HashSet<usize> = kept.into_iter().collect();
+        (
+            (0..old.routes.len()).filter(|i| !kept_old.contains(i)).collect(),
+            (0..new.routes.len()).filter(|j| !kept.contains(j)).collect(),
+        )
+    }
+
+    fn tell(&mut self, kind: Kind, old: Option<RuleName>, new: Option<RuleName>, room: &Room) {
+        if !self.told.insert((kind, old.clone(), new.clone())) {
+            return;
+        }
+        let (example, certain) = self.new.prover.request(room);
+        let before = self.old.trial.outcome(&example);
+        let after = self.new.trial.outcome(&example);
+        self.diff.changes.push(Change { kind, old, new, example, certain, before, after });
+    }
+}
+
+fn rule_name(program: &Program, rule: RuleRef) -> RuleName {
+    let rule: Option<&Rule> = match rule {
+        RuleRef::Assumption(_) => None,
+        RuleRef::Deny(index) => program.denies.get(index).map(|it| &it.rule),
+        RuleRef::Require(index) => program.requires.get(index).map(|it| &it.rule),
+        RuleRef::Tune(index) => program.tunes.get(index).map(|it| &it.rule),
+        RuleRef::Route(index) => program.routes.get(index).map(|it| &it.rule),
+    };
+    match rule {
+        Some(rule) => RuleName { name: rule.name.clone(), at: program.sources.at(rule.span) },
+        None => RuleName { name: "assume".into(), at: String::new() },
+    }
+}
+
+/// The positions of a longest subsequence of values that rise.
+fn longest_rise(values: &[Option<usize>]) -> Vec<usize> {
+    // For each length the position whose value is the least end of a rise that long.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = vec![None; values.len()];
+    for (position, value) in values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        let length = ends.partition_point(|end| values[*end].is_some_and(|last| last < *value));
+        before[position] = length.checked_sub(1).map(|shorter| ends[shorter]);
+        match ends.get_mut(length) {
+            Some(end) => *end = position,
+            None => ends.push(position),
+        }
+    }
+    let mut rise = Vec::new();
+    let mut at = ends.last().copied();
+    while let Some(position) = at {
+        rise.push(position);
+        at = before[position];
+    }
+    rise.reverse();
+    rise
+}
+
+#[cfg(test)]
+mod tests;

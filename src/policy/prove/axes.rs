@@ -1,0 +1,332 @@
+//! The space of all requests as the prover sees it: independent axes, each with finitely many points.
+//!
+//! A point stands for all values that no condition of the policy tells apart, and carries a sample of
+//! them. Attributes that hang together (a model's name and the patterns it is matched with, schedules
+//! and hours, a sum and its parts) share an axis whose points are the combinations that occur.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use smallvec::SmallVec;
+
+use super::escape::{Points, Region, Room};
+use super::samples;
+use crate::policy::cond::{DeclaredSource, Op, Operand, Reading};
+use crate::policy::plain::Said;
+use crate::policy::schema::{Attr, AttrRef, Type};
+use crate::policy::table::boxes;
+use crate::policy::table::classes::{Dimension, Space};
+use crate::policy::value::OwnedValue;
+
+/// An axis with more points is split into independent ones: never wrong, but some of its points may
+/// not occur.
+const MOST_POINTS: usize = 4_096;
+
+/// The axes of a policy.
+pub struct Axes {
+    space: Space,
+    axes: Vec<Axis>,
+    /// Per dimension of the space: its axis, and its place among the axis's dimensions.
+    axis_of: Vec<(usize, usize)>,
+}
+
+/// One axis.
+pub struct Axis {
+    /// The dimensions of the space that it joins.
+    pub dimensions: Vec<usize>,
+    /// Its points.
+    pub points: Vec<Point>,
+    /// The point of a plain request, or the first.
+    pub plain: usize,
+}
+
+/// One point of an axis.
+pub struct Point {
+    /// The class on each of the axis's dimensions.
+    pub classes: SmallVec<[u32; 2]>,
+    /// Values that lie in these classes.
+    pub sample: Sample,
+    /// Whether the sample was seen to lie in them. Not where a regular expression is involved for
+    /// which no fitting text was found.
+    pub certain: bool,
+}
+
+/// Values for some operands, or an instant.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    /// What they are.
+    pub values: SmallVec<[(Operand, OwnedValue); 1]>,
+    /// When the request comes.
+    pub now: Option<Timestamp>,
+}
+
+impl Sample {
+    /// One value.
+    pub fn of(operand: &Operand, value: OwnedValue) -> Sample {
+        Sample { values: SmallVec::from_iter([(operand.clone(), value)]), now: None }
+    }
+
+    /// Adds what it holds to what is said of a request.
+    pub fn say_to(&self, said: &mut Said) {
+        self.values.iter().for_each(|(operand, value)| said.say(operand, value.clone()));
+        if let Some(now) = self.now {
+            said.at(now);
+        }
+    }
+}
+
+/// What decides on which axis a dimension lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Root {
+    /// The value of this operand.
+    Operand(Operand),
+    /// One element of a set.
+    Element(usize),
+    /// The instant.
+    Time,
+    /// The sizes of prompt and answer.
+    Sizes,
+}
+
+impl Axes {
+    /// The axes of a space.
+    pub fn of(space: Space) -> Axes {
+        let mut groups: Vec<(Root, Vec<usize>)> = Vec::new();
+        let mut known: HashMap<Root, usize> = HashMap::new();
+        for (index, dimension) in space.dimensions.iter().enumerate() {
+            let root = root(index, dimension);
+            let group = *known.entry(root.clone()).or_insert_with(|| {
+                groups.push((root, Vec::new()));
+                groups.len() - 1
+            });
+            groups[group].1.push(index);
+        }
+        let mut axes = Vec::with_capacity(groups.len());
+        for (root, dimensions) in groups {
+            match axis(&space, &root, &dimensions) {
+                Some(axis) => axes.push(axis),
+                None => axes.extend(dimensions.iter().map(|one| independent(&space, *one))),
+            }
+        }
+        let mut axis_of = vec![(0, 0); space.dimensions.len()];
+        for (index, axis) in axes.iter().enumerate() {
+            for (place, dimension) in axis.dimensions.iter().enumerate() {
+                axis_of[*dimension] = (index, place);
+            }
+        }
+        Axes { space, axes, axis_of }
+    }
+
+    /// The axes.
+    pub fn axes(&self) -> &[Axis] {
+        &self.axes
+    }
+
+    /// What an axis is about: the operands of its dimensions.
+    pub fn operands(&self, axis: usize) -> impl Iterator<Item = &Operand> {
+        self.axes[axis].dimensions.iter().map(|index| &self.space.dimensions[*index].operand)
+    }
+
+    /// The axis that an operand's tests lie on.
+    pub fn axis_with(&self, operand: &Operand) -> Option<usize> {
+        let at = self.space.dimensions.iter().position(|it| it.operand == *operand)?;
+        Some(self.axis_of[at].0)
+    }
+
+    /// The whole space.
+    pub fn everything(&self) -> Room {
+        Room(self.axes.iter().map(|axis| all(axis.points.len())).collect())
+    }
+
+    /// The regions of a condition; of one that can never hold, none.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub fn regions(
+        &self,
+        cond: &crate::policy::cond::Cond,
+    ) -> Result<Vec<Region>, boxes::TooManyBoxes> {
+        let boxes = boxes::boxes(cond, &self.space)?;
+        Ok(boxes.iter().filter_map(|one| self.region(one)).collect())
+    }
+
+    fn region(&self, one: &boxes::Region) -> Option<Region> {
+        let mut axes: SmallVec<[(usize, Points); 4]> = SmallVec::new();
+        for (dimension, classes) in &one.0 {
+            let (axis, place) = self.axis_of[*dimension];
+            let mut allowed = none(self.axes[axis].points.len());
+            for (index, point) in self.axes[axis].points.iter().enumerate() {
+                let class = point.classes[place] as usize;
+                if classes[class / 64] & (1 << (class % 64)) != 0 {
+                    allowed[index / 64] |= 1 << (index % 64);
+                }
+            }
+            match axes.iter_mut().find(|(known, _)| *known == axis) {
+                Some((_, known)) => known.iter_mut().zip(&allowed).for_each(|(a, b)| *a &= b),
+                None => axes.push((axis, allowed)),
+            }
+        }
+        if axes.iter().any(|(_, points)| points.iter().all(|word| *word == 0)) {
+            return None;
+        }
+        // What allows everything says nothing.
+        axes.retain(|(axis, points)| *points != all(self.axes[*axis].points.len()));
+        axes.sort_unstable_by_key(|(axis, _)| *axis);
+        Some(Region(axes))
+    }
+
+    /// The most plain request in a room, and whether it is sure to be in it.
+    pub fn request(&self, room: &Room) -> (Said, bool) {
+        let (mut said, mut certain) = (Said::default(), true);
+        for (index, axis) in self.axes.iter().enumerate() {
+            let plain = room.has(index, axis.plain);
+            let chosen = if plain {
+                axis.plain
+            } else {
+                let sure = room.points(index).find(|point| axis.points[*point].certain);
+                sure.or_else(|| room.points(index).next()).unwrap_or(axis.plain)
+            };
+            let Some(point) = axis.points.get(chosen) else { continue };
+            certain &= point.certain;
+            if !plain || !self.is_plain(index) {
+                point.sample.say_to(&mut said);
+            }
+        }
+        (said, certain)
+    }
+
+    /// Whether the plain point of an axis is really that of a plain request.
+    fn is_plain(&self, axis: usize) -> bool {
+        let axis = &self.axes[axis];
+        let said = Said::default();
+        axis.points.get(axis.plain).is_some_and(|point| {
+            axis.dimensions.iter().zip(&point.classes).all(|(dimension, class)| {
+                self.space.dimensions[*dimension].class_of(&said) == *class as usize
+            })
+        })
+    }
+}
+
+fn root(index: usize, dimension: &Dimension) -> Root {
+    let operand = &dimension.operand;
+    if matches!(dimension.test(), Some(Op::Has(_))) {
+        return Root::Element(index);
+    }
+    match operand {
+        Operand::Attr(attr) => match attr.attr {
+            Attr::Time | Attr::TimeHour | Attr::TimeWeekday | Attr::TimeDate => Root::Time,
+            Attr::RequestAuto => Root::Operand(Operand::Attr(AttrRef::plain(Attr::RequestModel))),
+            Attr::InputTokens
+            | Attr::InputSystemTokens
+            | Attr::InputLastTokens
+            | Attr::InputCachedTokens
+            | Attr::TotalTokens
+            | Attr::RequestMaxOutput => Root::Sizes,
+            _ => Root::Operand(operand.clone()),
+        },
+        Operand::Declared(declared) => match &declared.source {
+            // What is read from a text hangs together with everything else that reads it.
+            Some(DeclaredSource::Attr(source)) if is_text(source.attr) => {
+                Root::Operand(Operand::Attr(source.clone()))
+            }
+            _ => Root::Operand(operand.clone()),
+        },
+    }
+}
+
+fn is_text(attr: Attr) -> bool {
+    matches!(attr.def().ty, Type::String | Type::Enum(_))
+}
+
+/// The axis of dimensions that hang together; `None` if it has too many points.
+fn axis(space: &Space, root: &Root, dimensions: &[usize]) -> Option<Axis> {
+    let dims: Vec<&Dimension> = dimensions.iter().map(|index| &space.dimensions[*index]).collect();
+    let samples = match root {
+        Root::Operand(operand) => samples::of_operand(operand, &dims)?,
+        Root::Element(_) => samples::of_element(dims.first()?),
+        Root::Time => samples::of_time(&dims),
+        Root::Sizes => samples::of_sizes(&dims, MOST_POINTS)?,
+    };
+    let mut points: Vec<Point> = Vec::new();
+    let mut seen: HashSet<SmallVec<[u32; 2]>> = HashSet::new();
+    for sample in samples {
+        let mut said = Said::default();
+        sample.say_to(&mut said);
+        let classes: SmallVec<[u32; 2]> = dims.iter().map(|it| it.class_of(&said) as u32).collect();
+        if seen.insert(classes.clone()) {
+            points.push(Point { classes, sample, certain: true });
+        }
+    }
+    add_unseen_matches(&dims, &mut points, &mut seen);
+    (points.len() <= MOST_POINTS).then(|| finished(dims.as_slice(), dimensions.to_vec(), points))
+}
+
+/// Whether a text matches a regular expression is taken to be independent of everything else, where
+/// no text was found that shows it.
+fn add_unseen_matches(
+    dims: &[&Dimension],
+    points: &mut Vec<Point>,
+    seen: &mut HashSet<SmallVec<[u32; 2]>>,
+) {
+    for (place, dimension) in dims.iter().enumerate() {
+        if !matches!(dimension.test(), Some(Op::Matches(_))) {
+            continue;
+        }
+        for index in 0..points.len() {
+            let mut classes = points[index].classes.clone();
+            classes[place] = 1 - classes[place].min(1);
+            if seen.insert(classes.clone()) {
+                let sample = points[index].sample.clone();
+                points.push(Point { classes, sample, certain: false });
+            }
+        }
+    }
+}
+
+/// One dimension on its own: a point for each of its classes, whether or not all of them occur.
+fn independent(space: &Space, dimension: usize) -> Axis {
+    let dim = &space.dimensions[dimension];
+    let samples = samples::of_dimension(dim);
+    let mut points: Vec<Point> = Vec::new();
+    for class in 0..dim.classes() {
+        let sample = samples.iter().find(|sample| {
+            let mut said = Said::default();
+            sample.say_to(&mut said);
+            dim.class_of(&said) == class
+        });
+        points.push(Point {
+            classes: SmallVec::from_iter([class as u32]),
+            sample: sample.cloned().unwrap_or_default(),
+            certain: sample.is_some(),
+        });
+    }
+    finished(&[dim], vec![dimension], points)
+}
+
+fn finished(dims: &[&Dimension], dimensions: Vec<usize>, points: Vec<Point>) -> Axis {
+    let said = Said::default();
+    let plain = points.iter().position(|point| {
+        dims.iter().zip(&point.classes).all(|(dim, class)| dim.class_of(&said) == *class as usize)
+    });
+    Axis { dimensions, points, plain: plain.unwrap_or(0) }
+}
+
+fn none(points: usize) -> Points {
+    Points::from_elem(0, points.div_ceil(64).max(1))
+}
+
+fn all(points: usize) -> Points {
+    let mut all = none(points);
+    for point in 0..points {
+        all[point / 64] |= 1 << (point % 64);
+    }
+    all
+}
+
+/// How a declared attribute is read, if it is one.
+pub fn reading(operand: &Operand) -> Option<&Reading> {
+    match operand {
+        Operand::Declared(declared) => Some(&declared.reading),
+        Operand::Attr(_) => None,
+    }
+}
