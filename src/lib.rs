@@ -9,14 +9,15 @@
 //!   policy may look at)
 //! - [`replay`] (what another policy would have decided, from a decision log)
 //! - the shell: [`provider`] (who can be asked, and the HTTP client), [`cache`], [`dispatch`] (carrying
-//!   out a plan), [`sim`] (the built-in provider), [`config`], [`telemetry`], [`gateway`] (what clients
-//!   talk to), [`cli`]
+//!   out a plan), [`sim`] (the built-in provider), [`config`], [`convert`] (other gateways'
+//!   configurations), [`telemetry`], [`gateway`] (what clients talk to), [`cli`]
 
 pub mod cache;
 pub mod caller;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod dialect;
 pub mod dispatch;
 pub mod error_class;

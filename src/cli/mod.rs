@@ -3,7 +3,9 @@
 //! Exit codes: 0 done; 1 the thing looked at has faults; 2 the command could not be carried out.
 
 mod check;
+mod convert;
 mod demo;
+mod diff;
 mod explain;
 mod fmt;
 mod models;
@@ -48,6 +50,8 @@ enum Command {
     Check(check::Args),
     /// Run the tests of policies.
     Test(test::Args),
+    /// Say which requests fare otherwise under a new version of a policy.
+    Diff(diff::Args),
     /// Say why a request goes where it goes; or what a code like P2003 means.
     Explain(explain::Args),
     /// List the models of the catalogue.
@@ -60,6 +64,8 @@ enum Command {
     Policy(policy::Args),
     /// Lay policies out in the one canonical way.
     Fmt(fmt::Args),
+    /// Make a policy of another gateway's configuration.
+    Convert(convert::Args),
 }
 
 /// Runs the command line.
@@ -70,12 +76,14 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Convert(args) => convert::run(&args),
     };
     ExitCode::from(code)
 }

@@ -337,6 +337,9 @@ fn diff(told: &Value) {
             output::line(format!("  {sign} {}", word(name)));
         }
     }
+    if let Some(requests) = changes["told"].as_str().filter(|told| !told.is_empty()) {
+        output::line(format!("\n{requests}"));
+    }
     let lines = word(&changes["lines"]);
     output::line(if lines.is_empty() { "the texts are the same" } else { "" });
     output::line(lines.trim_end_matches('\n'));

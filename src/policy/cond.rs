@@ -276,6 +276,20 @@ impl Operand {
         }
     }
 
+    /// The type of its values.
+    pub fn value_type(&self) -> super::schema::Type {
+        use super::schema::{Members, Type};
+        match self {
+            Operand::Attr(attr) => attr.attr.def().ty.clone(),
+            Operand::Declared(declared) => match &declared.reading {
+                Reading::Bool => Type::Bool,
+                Reading::Text => Type::String,
+                Reading::OneOf(words) => Type::Enum(Members::Declared(words.clone())),
+                Reading::Number { ty, .. } => ty.clone(),
+            },
+        }
+    }
+
     /// The cost of asking.
     pub fn cost(&self) -> super::schema::Cost {
         match self {

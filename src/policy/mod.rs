@@ -12,6 +12,7 @@ pub mod diff;
 pub mod eval;
 mod load;
 pub mod models;
+pub mod nearby;
 pub mod plain;
 pub mod plan;
 pub mod program;

@@ -279,6 +279,8 @@ fn test_runs_what_policies_say_of_themselves() {
     assert!(gaps.contains("a.policy:4: the fallback is never asked"), "{gaps}");
 
     std::fs::write(&file, TESTED.replace("0.9", "0.5")).unwrap();
+    let check = run(folder.path(), &["check", "a.policy"]);
+    assert_eq!((code(&check), said(&check).contains("P6001")), (1, true), "{}", said(&check));
     let bad = run(folder.path(), &["test", "a.policy", "--junit", "out.xml"]);
     assert_eq!(code(&bad), 1);
     for hint in ["test hard ... FAILED", "P6001", "it was `default`", "1 passed; 1 failed"] {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use similar::TextDiff;
 
+use crate::policy::diff::{self, told};
+use crate::policy::program::Program;
 use crate::policy::syntax;
 use crate::policy::syntax::tree::Item;
 
@@ -17,12 +19,30 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// What has the same name and another meaning. Layout and comments mean nothing.
     pub changed: Vec<String>,
+    /// Which requests fare otherwise, as `pointsman diff --json` tells it; `null` where the policies
+    /// are too complex to compare.
+    pub requests: serde_json::Value,
+    /// The same for people.
+    pub told: String,
     /// The texts, line by line, in the form of `diff -u`. Empty where they are equal.
     pub lines: String,
 }
 
-/// What `new` changes in `old`.
-pub fn changes(old: &str, new: &str) -> Changes {
+/// What a text changes in a policy. `new` is what it compiles to, where it does.
+pub fn changes(old: Option<&Program>, text: &str, new: Option<&Program>) -> Changes {
+    let changes = of_texts(old.map_or("", |old| old.sources.file_text(0)), text);
+    let (Some(old), Some(new)) = (old, new) else { return changes };
+    match diff::diff(old, new) {
+        Ok(diff) => Changes {
+            requests: told::json(&diff, &new.catalog),
+            told: told::text(&diff, &new.catalog),
+            ..changes
+        },
+        Err(complex) => Changes { told: complex.to_string(), ..changes },
+    }
+}
+
+fn of_texts(old: &str, new: &str) -> Changes {
     let (before, after) = (syntax::parse(old).file, syntax::parse(new).file);
     let items = |file: &syntax::tree::File| -> BTreeMap<String, Vec<Item>> {
         let mut named: BTreeMap<String, Vec<Item>> = BTreeMap::new();
@@ -43,6 +63,8 @@ pub fn changes(old: &str, new: &str) -> Changes {
         added: only_in(&after, &before),
         removed: only_in(&before, &after),
         changed: before.iter().filter(differs).map(|(name, _)| name.clone()).collect(),
+        requests: serde_json::Value::Null,
+        told: String::new(),
         lines: diff.unified_diff().context_radius(3).to_string(),
     }
 }
@@ -85,7 +107,7 @@ mod tests {
     #[test]
     fn names_say_what_came_went_and_changed() {
         let new = "# a comment\npool small = [sim/small,\n  sim/medium]\npool new = [sim/large]\nroute a when request.stream -> new\ndefault -> small\n";
-        let found = changes(OLD, new);
+        let found = of_texts(OLD, new);
         assert_eq!(found.added, ["pool new"]);
         assert_eq!(found.removed, ["pool old"]);
         assert_eq!(found.changed, ["pool small", "route a"]);
@@ -98,9 +120,9 @@ mod tests {
 
     #[test]
     fn layout_changes_lines_and_no_names() {
-        let found = changes(OLD, &OLD.replace(" = ", "   = "));
+        let found = of_texts(OLD, &OLD.replace(" = ", "   = "));
         assert!(found.added.is_empty() && found.removed.is_empty() && found.changed.is_empty());
         assert!(found.lines.contains("+pool small   = [sim/small]"));
-        assert_eq!(changes(OLD, OLD).lines, "");
+        assert_eq!(of_texts(OLD, OLD).lines, "");
     }
 }

@@ -159,12 +159,13 @@ pub(super) async fn diff(State(gateway): State<Arc<Gateway>>, Path(name): Path<S
         let name = known(&world, &name)?;
         let draft = Draft::of(&world, &name, waiting(kept, &name)?)?;
         let active = world.policies.get(&name);
-        let old = active.map_or("", |program| program.sources.file_text(0));
+        let new = draft.program().ok();
+        let changes = changes(active.map(|old| &**old), &draft.source.text, new.map(|new| &**new));
         let told = json!({
             "name": name,
             "active": active.map(|program| program.generation.to_string()),
             "staged": draft.generation(),
-            "changes": changes(old, &draft.source.text),
+            "changes": changes,
         });
         Ok(Json(told).into_response())
     })

@@ -249,3 +249,62 @@ fn an_outage_of_many_does_not_ask_them_all() {
     let (asked, ending) = follow(&plan, &mut World::default(), &outcomes);
     assert_eq!((asked.len(), ending.as_str()), (8, "server_error by 7"));
 }
+
+proptest::proptest! {
+    /// However attempts end, the course ends: after no more attempts than the plan allows, with the
+    /// accepted answer, else the last rejected one, else an error.
+    #[test]
+    fn every_course_ends(
+        steps in proptest::collection::vec((1usize..11, proptest::bool::ANY, 0u32..3), 1..4),
+        fallback in 0u32..3,
+        ends in proptest::collection::vec(0usize..18, 200),
+        climbs_on in 0usize..13,
+        keys in 0u32..3,
+    ) {
+        let count = steps.len();
+        let steps = steps.into_iter().enumerate().map(|(place, (models, checked, times))| {
+            let models: Vec<u32> = (0..models as u32).map(|it| it + 100 * place as u32).collect();
+            let retry = Retry { times, on: ErrorSet::ANY, ..TWICE };
+            step(&models, checked && place + 1 < count, Some(retry))
+        });
+        let fallback: Vec<u32> = (900..900 + fallback).collect();
+        let plan = plan(steps.collect(), Some((&fallback, ErrorSet::ANY)));
+        let climbs_on = Some(ErrorClass::ALL[climbs_on]);
+        let mut world = World { keys, climbs_on, ..World::default() };
+        let most: usize = plan.steps.iter().map(|step| {
+            let models = step.candidates.len().min(MOST_CANDIDATES) + fallback.len();
+            let tries = step.settings.retry.map_or(0, |retry| retry.times) + 1 + keys;
+            models * tries as usize
+        }).sum();
+        let mut course: Course<'_, usize, Error> = Course::of(&plan);
+        let mut next = course.start(&mut world);
+        let (mut turns, mut last_rejected) = (0, None);
+        let ending = loop {
+            let turn = match next {
+                Next::Ask(turn) => turn,
+                Next::End(ending) => break ending,
+            };
+            turns += 1;
+            proptest::prop_assert!(turns <= most, "{turns} of {most}");
+            let tried = match ends[turns - 1] {
+                13 => Tried::Accepted(turns),
+                14 if turn.step.escalate.is_some() => {
+                    last_rejected = Some(turns);
+                    Tried::Rejected(Some(turns))
+                }
+                14 | 15 => Tried::TooDear,
+                16 => Tried::Gone,
+                17 => Tried::Unfit(Error(ErrorClass::Unsupported, None)),
+                class => Tried::Failed(Error(ErrorClass::ALL[class], None)),
+            };
+            next = course.follow(tried, &mut world);
+        };
+        match ending {
+            Ending::Accepted(number) => proptest::prop_assert_eq!(number, turns),
+            Ending::Rejected(number) => proptest::prop_assert_eq!(Some(number), last_rejected),
+            Ending::Failed(..) | Ending::NobodyAsked => {
+                proptest::prop_assert_eq!(last_rejected, None);
+            }
+        }
+    }
+}

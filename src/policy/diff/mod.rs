@@ -5,6 +5,7 @@
 //! other takes. What is found is put to both evaluators before it is told.
 
 mod prints;
+pub mod told;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::policy::plain::Said;
 use crate::policy::schema::{Attr, AttrRef, Type};
 use crate::policy::table::boxes;
 use crate::policy::table::classes::{Dimension, Space};
-use crate::policy::value::OwnedValue;
+use crate::policy::value::{Facts, OwnedValue};
 
 /// An axis with more points is split into independent ones: never wrong, but some of its points may
 /// not occur.
@@ -125,6 +125,17 @@ impl Axes {
     /// What an axis is about: the operands of its dimensions.
     pub fn operands(&self, axis: usize) -> impl Iterator<Item = &Operand> {
         self.axes[axis].dimensions.iter().map(|index| &self.space.dimensions[*index].operand)
+    }
+
+    /// A dimension that axes join.
+    pub fn dimension(&self, index: usize) -> &Dimension {
+        &self.space.dimensions[index]
+    }
+
+    /// Where facts lie on an axis: the class on each of its dimensions.
+    pub fn classes_of(&self, axis: usize, facts: &dyn Facts) -> SmallVec<[u32; 2]> {
+        let dimensions = self.axes[axis].dimensions.iter();
+        dimensions.map(|index| self.space.dimensions[*index].class_of(facts) as u32).collect()
     }
 
     /// The axis that an operand's tests lie on.
