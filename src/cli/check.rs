@@ -157,20 +157,41 @@ pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
 
 /// Reads and compiles one file.
 pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, String> {
+    let (file, text) = read(path)?;
+    let read = RefCell::new(vec![path.to_owned()]);
+    let compiled = compile_noting(path, &text, catalog, &|path| read.borrow_mut().push(path));
+    Ok(Checked { file, files: read.into_inner(), compiled })
+}
+
+/// The name of a file for people, and its text.
+pub(super) fn read(path: &Path) -> Result<(String, String), String> {
     let file = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| format!("{file}: this is no text: {}", error.utf8_error()))?;
+    Ok((file, text))
+}
+
+/// Compiles a text that stands at a path, or might.
+pub(super) fn compile_text(path: &Path, text: &str, catalog: &Arc<Catalog>) -> Compiled {
+    compile_noting(path, text, catalog, &|_| {})
+}
+
+/// Compiles a text, and tells which files it has read for that.
+fn compile_noting(
+    path: &Path,
+    text: &str,
+    catalog: &Arc<Catalog>,
+    read: &dyn Fn(PathBuf),
+) -> Compiled {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let read = RefCell::new(vec![path.to_owned()]);
     let files = |name: &str| {
         let path = folder.join(name);
         let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-        read.borrow_mut().push(path);
+        read(path);
         text
     };
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
     let surroundings = Surroundings { catalog, files: &files };
-    let compiled = policy::compile(&PolicyName::new(name), &file, &text, &surroundings);
-    Ok(Checked { file, files: read.into_inner(), compiled })
+    policy::compile(&PolicyName::new(name), &path.display().to_string(), text, &surroundings)
 }

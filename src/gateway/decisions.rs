@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use crate::catalog::Catalog;
 use crate::dispatch::{AttemptRecord, Log};
 use crate::ids::{RequestId, TenantId};
+use crate::policy::nearby;
 use crate::policy::plan::{Decision, Removal};
 use crate::policy::program::Program;
 use crate::policy::trace::{Recorded, trace};
+use crate::policy::trial::Trial;
 
 /// How many decisions are remembered.
 const REMEMBERED: u64 = 10_000;
@@ -51,6 +53,21 @@ impl Decided {
         told["cost"] = json!(format!("${}", self.log.cost()));
         told["attempts"] =
             attempts.iter().map(|attempt| attempt_told(attempt, &self.program.catalog)).collect();
+        told
+    }
+
+    /// The same, with what would change the answer as far as the recorded facts say. Takes
+    /// milliseconds: not for the path of a request.
+    pub fn told_with_what_would_change(&self, id: RequestId) -> Value {
+        let mut told = self.told(id);
+        let trial = Trial::of(&self.program);
+        let facts = self.facts.guarded();
+        let around = nearby::nearby(&self.program, &facts, &|moved| {
+            facts.missed();
+            let outcome = trial.outcome(moved);
+            (!facts.missed()).then_some(outcome)
+        });
+        told["would_change"] = nearby::to_json(&around, &self.program, &self.decision);
         told
     }
 }

@@ -117,11 +117,16 @@ pub async fn decision(
 ) -> Result<Response, ApiError> {
     let (id, world) = (RequestId::fresh(), gateway.world.load_full());
     let caller = intake::authenticate(&world, id, &headers)?;
-    let found = RequestId::parse(&asked).and_then(|asked| {
-        let decided = gateway.decisions.find(asked, &caller.tenant)?;
-        Some(decided.told(asked))
-    });
-    match found {
+    let found = RequestId::parse(&asked)
+        .and_then(|asked| Some((asked, gateway.decisions.find(asked, &caller.tenant)?)));
+    let told = match found {
+        Some((id, decided)) => {
+            let told = tokio::task::spawn_blocking(move || decided.told_with_what_would_change(id));
+            told.await.ok()
+        }
+        None => None,
+    };
+    match told {
         Some(told) => Ok(Json(told).into_response()),
         None => {
             let message = format!(

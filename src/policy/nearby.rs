@@ -3,8 +3,11 @@
 //!
 //! The request is moved along one axis of the policy's space at a time and decided anew.
 
+use serde_json::{Value as Json, json};
+
 use super::cond::{Declared, Op, Operand};
 use super::plain::Said;
+use super::plan::Decision;
 use super::program::Program;
 use super::prove::axes::{Axis, Sample};
 use super::prove::{Prover, spelt};
@@ -62,6 +65,37 @@ pub fn nearby(
         }
     }
     found
+}
+
+/// The requests nearby as JSON, told beside what was decided.
+pub fn to_json(around: &[Nearby], program: &Program, decision: &Decision) -> Json {
+    let same_route = match decision {
+        Decision::Plan(plan) => Some(&plan.route),
+        _ => None,
+    };
+    let first = |models: &[crate::catalog::ModelIdx]| {
+        let first = models.first().map(|model| &program.catalog.models()[model.index()].id);
+        first.map_or("nobody", |id| id.as_str())
+    };
+    let told = |near: &Nearby| {
+        let (outcome, told) = match &near.outcome {
+            Outcome::Plan { route, models, .. } if same_route == Some(route) => {
+                ("plan", format!("the same route, first {}", first(models)))
+            }
+            Outcome::Plan { route, models, .. } => {
+                ("plan", format!("route `{route}`, first {}", first(models)))
+            }
+            Outcome::Denied { rule, status, .. } => {
+                ("denied", format!("refused by `{rule}` ({status})"))
+            }
+            Outcome::NoModel { route } => {
+                ("no_candidate", format!("route `{route}`, no model is left"))
+            }
+            Outcome::UnknownModel => ("unknown_model", "unknown model".to_owned()),
+        };
+        json!({ "change": near.change, "outcome": outcome, "told": told })
+    };
+    around.iter().map(told).collect()
 }
 
 /// Whether two outcomes are not the same answer: another rule, or another model that is asked first.

@@ -15,6 +15,10 @@ pub type Candidates = SmallVec<[ModelIdx; 4]>;
 
 /// The outcome of a decision.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every decision is a plan, which a box would only make dearer"
+)]
 pub enum Decision {
     /// Carry this out.
     Plan(Plan),

@@ -88,6 +88,44 @@ impl Recorded {
     }
 }
 
+/// Facts that were recorded, and whether something else was asked of them since.
+pub struct Guarded<'a> {
+    facts: &'a Recorded,
+    missing: std::cell::Cell<bool>,
+}
+
+impl Recorded {
+    /// These, noticing questions that they cannot answer.
+    pub fn guarded(&self) -> Guarded<'_> {
+        Guarded { facts: self, missing: std::cell::Cell::new(false) }
+    }
+}
+
+impl Guarded<'_> {
+    /// Whether something was asked that was not recorded, since this was asked last.
+    pub fn missed(&self) -> bool {
+        self.missing.take()
+    }
+}
+
+impl Facts for Guarded<'_> {
+    fn get(&self, attr: &AttrRef) -> Value<'_> {
+        if self.facts.find(attr).is_none() {
+            self.missing.set(true);
+        }
+        self.facts.get(attr)
+    }
+    fn worked_out(&self, declared: &Declared) -> Value<'_> {
+        if !self.facts.worked_out.iter().any(|(name, _)| *name == declared.name) {
+            self.missing.set(true);
+        }
+        self.facts.worked_out(declared)
+    }
+    fn now(&self) -> Timestamp {
+        self.facts.now()
+    }
+}
+
 impl Facts for Recorded {
     fn get(&self, attr: &AttrRef) -> Value<'_> {
         self.find(attr).map_or(Value::Absent, OwnedValue::as_value)

@@ -105,7 +105,7 @@ fn sound(converted: &Converted) -> Result<(), String> {
         .diagnostics
         .iter()
         .filter(|one| one.severity == Finding::Error && one.code.0 != NOT_YET)
-        .map(|one| render(one, "converted.policy", &text, false))
+        .map(|one| render(one, &compiled.sources, false))
         .collect();
     if !errors.is_empty() {
         return Err(format!("{}\n{text}", errors.join("\n\n")));
