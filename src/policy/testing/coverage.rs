@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::outcome::Upshot;
 use super::request::TestRequest;
 use super::say;
-use crate::policy::cond::Cond;
+use crate::policy::cond::{Cond, Op};
 use crate::policy::plan::{Decision, Plan, PlanReason, Reached};
 use crate::policy::program::{Breach, CapBreach, Program, Rule, Settings, Target};
 use crate::policy::syntax::tree::Span;
@@ -66,6 +66,8 @@ struct Point {
 struct Sides {
     span: Span,
     text: String,
+    /// Whether it is written the other way round than it is carried out: `!=`, `not in`.
+    negated: bool,
     seen: [bool; 2],
 }
 
@@ -101,10 +103,8 @@ impl Coverage {
             coverage.conditions(&rule.when, program);
         }
         for route in &program.routes {
-            let what = match route.is_default {
-                true => "`default` never takes a request".to_owned(),
-                false => format!("route `{}` never takes a request", route.rule.name),
-            };
+            let kind = if route.is_default { "" } else { "route " };
+            let what = format!("{kind}`{}` never takes a request", route.rule.name);
             coverage.rules.push(point(route.rule.span, what));
             coverage.conditions(&route.rule.when, program);
         }
@@ -118,7 +118,8 @@ impl Coverage {
             if !self.by_place.contains_key(&test.span) {
                 self.by_place.insert(test.span, self.tests.len());
                 let text = say::source(program, test.span);
-                self.tests.push(Sides { span: test.span, text, seen: [false; 2] });
+                let negated = is_negated(&text, &test.op);
+                self.tests.push(Sides { span: test.span, text, negated, seen: [false; 2] });
             }
         }
     }
@@ -296,7 +297,8 @@ impl Coverage {
             }
         }
         for (index, holds) in places {
-            self.tests[index].seen[usize::from(holds)] = true;
+            let test = &mut self.tests[index];
+            test.seen[usize::from(holds != test.negated)] = true;
         }
         cond.holds(request)
     }
@@ -340,6 +342,17 @@ impl Coverage {
         }
         gaps.sort_by_key(|gap| gap.span.start);
         gaps
+    }
+}
+
+/// Whether a test's text says the opposite of what the test asks.
+fn is_negated(text: &str, op: &Op) -> bool {
+    // What stands between quotes is no operator.
+    let words: String = text.split('"').step_by(2).collect();
+    match op {
+        Op::IsTrue => words.contains("!=") != words.ends_with("false"),
+        Op::Present => words.ends_with("absent"),
+        _ => words.contains("!=") || words.contains(" not in "),
     }
 }
 

@@ -458,6 +458,28 @@ fn coverage_names_what_was_never_seen() {
 }
 
 #[test]
+fn coverage_speaks_of_tests_as_they_are_written() {
+    let conditions = [
+        "user.id != \"a!=b\"",
+        "user.id not in [\"a\"]",
+        "user.id is absent",
+        "request.stream == false",
+        "request.stream != true",
+        "not request.audio == true",
+    ];
+    for condition in conditions {
+        let policy = format!("route r when {condition} -> small\ndefault -> large\n");
+        let coverage = tested(&policy, "test \"t\" { expect route == r }\n").coverage;
+        let gaps: Vec<String> = coverage.gaps().into_iter().map(|gap| gap.what).collect();
+        let expected = match condition.strip_prefix("not ") {
+            Some(inner) => format!("`{inner}` is never true"),
+            None => format!("`{condition}` is never false"),
+        };
+        assert_eq!(gaps, [expected.as_str(), "`default` never takes a request"]);
+    }
+}
+
+#[test]
 fn coverage_sees_steps_marks_and_arms() {
     let tests = r#"
 test "climbs" {
