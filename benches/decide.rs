@@ -91,6 +91,7 @@ fn decisions(criterion: &mut Criterion) {
             allowed: &|_| true,
             named: None,
             meter: &(),
+            remembered: &|_| None,
             seed: 7,
             turn: 0,
         };

@@ -8,16 +8,17 @@ use tokio::time::Instant;
 
 use super::forward::{Forward, Tail, read_out};
 use super::outcome::Record;
-use super::{Job, timed_out};
-use crate::catalog::Model;
+use super::reading::Reading;
+use super::{Job, edits, timed_out};
+use crate::catalog::{Model, ModelIdx};
+use crate::dialect::conversation::Conversation;
 use crate::dialect::object::without_logprobs;
-use crate::dialect::passage::{self, Context, Passage};
-use crate::dialect::{Answer, Encoded, Event, EventKind, Loss, Stream, StreamEnd, UpstreamError};
+use crate::dialect::passage::{self, Context, Inexpressible, Passage};
+use crate::dialect::{Answer, Encoded, Event, Loss, Stream, UpstreamError};
 use crate::error_class::ErrorClass;
-use crate::facts::tokens;
 use crate::policy::course::{DEFAULT_HEADERS_WHOLE, DEFAULT_TTFT};
 use crate::policy::plan::Step;
-use crate::policy::program::{Hold, Timeouts};
+use crate::policy::program::{Hold, OnLossy};
 use crate::provider::{Call, Provider, Response, TransportError};
 
 const DEFAULT_HEADERS_STREAM: Duration = Duration::from_secs(30);
@@ -37,12 +38,32 @@ pub(super) struct Attempt<'a> {
     pub passage: Passage,
     /// The body that goes there, and what it lost on the way.
     pub encoded: Encoded,
+    /// Whether a stream is asked for.
+    pub stream: bool,
     /// Only we asked for log probabilities, so the client does not get them.
     pub strip_logprobs: bool,
     /// When the request's time is up.
     pub deadline: Instant,
-    /// Whether the plan's `hold` concerns this step.
-    pub held: bool,
+}
+
+/// Why a model is not asked: the request cannot be put into words that it understands.
+pub(super) struct Unfit {
+    pub error: UpstreamError,
+    /// Whether the policy wants the request refused for it.
+    pub refuses: bool,
+}
+
+/// An answer that has begun: the first token of a stream has come, or the whole of any other answer.
+pub(super) struct Begun {
+    headers: HeaderMap,
+    content: BegunContent,
+}
+
+enum BegunContent {
+    Whole(Bytes, Answer),
+    /// Some answer a request for a stream with a whole answer.
+    WholeForStream(Bytes, Answer),
+    Stream(Box<Reading>),
 }
 
 /// What came of an attempt that did not fail.
@@ -59,16 +80,82 @@ pub(super) enum OpenedContent {
     Stream(Box<Forward>),
 }
 
-impl Attempt<'_> {
-    /// Makes the attempt, up to the point where its answer is complete, or its stream has been
-    /// held back for long enough to be committed.
-    pub async fn run(&self, record: &mut Record) -> Result<Opened, UpstreamError> {
+impl Begun {
+    /// The answer, where it is there as a whole.
+    pub fn whole(self) -> Option<Answer> {
+        match self.content {
+            BegunContent::Whole(_, answer) | BegunContent::WholeForStream(_, answer) => {
+                Some(answer)
+            }
+            BegunContent::Stream(_) => None,
+        }
+    }
+}
+
+impl<'a> Attempt<'a> {
+    /// Writes the request for a model. Where that cannot be done, the log says why.
+    pub fn prepare(
+        job: &'a Job,
+        step: &'a Step,
+        model: ModelIdx,
+        provider: &'a Provider,
+        stream: bool,
+        deadline: Instant,
+    ) -> Result<Attempt<'a>, Unfit> {
+        let described = &job.catalog.models()[model.index()];
+        let unfit = |error: Inexpressible, why: &str, refuses: bool| {
+            job.log.skipped(model, &step.name, why);
+            Unfit { error: error.into(), refuses }
+        };
+        let spoken = provider.speaks(&described.upstream_name);
+        let Some(passage) = Passage::of(job.request.dialect(), spoken) else {
+            let why = "its provider has no such endpoint";
+            return Err(unfit(Inexpressible::new(format!("{}: {why}", described.id)), why, false));
+        };
+        let probabilities =
+            step.escalate.as_ref().is_some_and(|cond| edits::asks_for_probabilities(cond));
+        let shape = job.request.shape();
+        let mut edits = edits::edits(described, &step.settings, shape, probabilities);
+        if stream != shape.stream {
+            edits.stream = Some(stream);
+        }
+        let restore = |conversation: &mut Conversation<'_>| {
+            job.thoughts.restore(&job.facts.inputs().caller.tenant, conversation);
+        };
+        let encoded = passage.encode(&job.request, &edits, provider.quirks(), restore);
+        let encoded = encoded.map_err(|error| {
+            let why = error.what.clone();
+            unfit(error, &why, false)
+        })?;
+        let on_lossy = step.settings.on_lossy.unwrap_or(OnLossy::Allow);
+        if on_lossy != OnLossy::Allow
+            && let Some(loss) = encoded.losses.iter().find(|loss| loss.is_real())
+        {
+            let what = format!("{} cannot be told `{}`: {}", described.id, loss.param, loss.note);
+            let refuses = on_lossy == OnLossy::Reject;
+            return Err(unfit(Inexpressible::new(what.clone()), &what, refuses));
+        }
+        let strip_logprobs = edits.logprobs && passage.is_direct();
+        Ok(Attempt {
+            job,
+            step,
+            described,
+            provider,
+            passage,
+            encoded,
+            stream,
+            strip_logprobs,
+            deadline,
+        })
+    }
+
+    /// Sends the request and waits until its answer has begun.
+    pub async fn begin(&self, record: &mut Record) -> Result<Begun, UpstreamError> {
         let said = self.step.settings.timeouts;
         let timeouts = said.or(self.job.clocks);
         let limit = timeouts
             .attempt
             .map_or(self.deadline, |attempt| self.deadline.min(Instant::now() + attempt));
-        let shape = self.job.request.shape();
         record.sent(&self.encoded.losses);
 
         let client = self
@@ -79,11 +166,11 @@ impl Attempt<'_> {
         let call = Call::Generate {
             dialect: self.passage.dialect(),
             model: &self.described.upstream_name,
-            stream: shape.stream,
+            stream: self.stream,
         };
         let body = self.encoded.body.clone();
         let sending = client.send(self.provider, call, body, super::extra(&self.job.facts));
-        let clock = if shape.stream {
+        let clock = if self.stream {
             // Many providers send headers and first token together.
             let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);
             timeouts.headers.unwrap_or(DEFAULT_HEADERS_STREAM).min(ttft)
@@ -103,15 +190,60 @@ impl Attempt<'_> {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|kind| kind.starts_with(self.passage.wire().content_type()));
-        let (content, checked) = match (shape.stream, is_events) {
-            (false, false) => self.whole(response, limit, record).await?,
-            (true, true) => self.stream(response, limit, timeouts, record).await?,
-            (true, false) => self.whole_as_stream(response, limit, record).await?,
+        let content = match (self.stream, is_events) {
+            (false, false) => {
+                let (body, answer) = self.read_whole(response, limit, record).await?;
+                BegunContent::Whole(body, answer)
+            }
+            (true, false) => {
+                let (body, answer) = self.read_whole(response, limit, record).await?;
+                BegunContent::WholeForStream(body, answer)
+            }
+            (true, true) => {
+                let machine = self.passage.stream(self.provider.quirks(), &self.context())?;
+                let idle = timeouts.idle.unwrap_or(DEFAULT_IDLE);
+                let reading = Reading::of(machine, response, limit, idle);
+                let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);
+                BegunContent::Stream(reading.begin(ttft, record).await?)
+            }
             (false, true) => {
                 return Err(UpstreamError::invalid(
                     "unexpected_stream",
                     "the provider sent a stream that nobody asked for",
                 ));
+            }
+        };
+        Ok(Begun { headers, content })
+    }
+
+    /// Goes on to where the answer can be checked: a stream is held back for long enough to be
+    /// committed.
+    pub async fn open(&self, begun: Begun, record: &mut Record) -> Result<Opened, UpstreamError> {
+        let Begun { headers, content } = begun;
+        let checks = self.step.escalate.is_some();
+        let (content, checked) = match content {
+            BegunContent::Whole(mut body, answer) => {
+                if self.strip_logprobs {
+                    body = without_logprobs(&body).unwrap_or(body);
+                }
+                let checked = checks.then(|| answer.clone());
+                (OpenedContent::Whole { body, answer: Box::new(answer) }, checked)
+            }
+            BegunContent::WholeForStream(body, answer) => self.whole_as_stream(&body, answer)?,
+            BegunContent::Stream(reading) => {
+                // The plan's `hold` concerns steps that are checked, and requests with one step.
+                let held = checks || self.job.plan.steps.len() == 1;
+                let hold = if held { self.job.plan.hold } else { Hold::None };
+                let reading = reading.hold_back(hold, record).await?;
+                let checked = checks.then(|| reading.machine.answer().clone());
+                let Reading { machine, response, held, ended, limit, idle, .. } = *reading;
+                let tail = if ended {
+                    read_out(response);
+                    None
+                } else {
+                    Some(Tail { response, idle, limit })
+                };
+                (OpenedContent::Stream(self.forward(held, machine, tail)), checked)
             }
         };
         Ok(Opened { headers, losses: self.encoded.losses.clone(), content, checked })
@@ -157,28 +289,11 @@ impl Attempt<'_> {
         }
     }
 
-    async fn whole(
+    fn whole_as_stream(
         &self,
-        response: Response,
-        limit: Instant,
-        record: &mut Record,
+        body: &Bytes,
+        answer: Answer,
     ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
-        let (mut body, answer) = self.read_whole(response, limit, record).await?;
-        if self.strip_logprobs {
-            body = without_logprobs(&body).unwrap_or(body);
-        }
-        let checked = self.step.escalate.is_some().then(|| answer.clone());
-        Ok((OpenedContent::Whole { body, answer: Box::new(answer) }, checked))
-    }
-
-    /// Some answer a request for a stream with a whole answer, or with an error under status 200.
-    async fn whole_as_stream(
-        &self,
-        response: Response,
-        limit: Instant,
-        record: &mut Record,
-    ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
-        let (body, answer) = self.read_whole(response, limit, record).await?;
         if !self.passage.is_direct() {
             // What is forwarded is the answer in the client's words, which may have lost them.
             self.job.thoughts.keep(&self.job.facts.inputs().caller.tenant, &answer);
@@ -186,107 +301,10 @@ impl Attempt<'_> {
         // The body is in the client's dialect by now, and so is the stream that is made of it.
         let client = self.job.request.dialect();
         let mut machine = passage::untranslated(client, self.provider.quirks())?;
-        let events = passage::replay(client, &body, &self.context())?;
+        let events = passage::replay(client, body, &self.context())?;
         let held: Vec<Event> = events.into_iter().flat_map(|event| machine.push(event)).collect();
         let checked = self.step.escalate.is_some().then_some(answer);
         Ok((OpenedContent::Stream(self.forward(held, machine, None)), checked))
-    }
-
-    async fn stream(
-        &self,
-        mut response: Response,
-        limit: Instant,
-        timeouts: Timeouts,
-        record: &mut Record,
-    ) -> Result<(OpenedContent, Option<Answer>), UpstreamError> {
-        let mut machine = self.passage.stream(self.provider.quirks(), &self.context())?;
-        let mut held: Vec<Event> = Vec::new();
-        let hold = if self.held { self.job.plan.hold } else { Hold::None };
-        let idle = timeouts.idle.unwrap_or(DEFAULT_IDLE);
-        let ttft = timeouts.ttft.unwrap_or(DEFAULT_TTFT);
-        let started = Instant::now();
-        // The client waits for its first token since it asked, not since headers came.
-        let first_due = started + ttft.saturating_sub(record.elapsed());
-        let mut first_token = false;
-        let mut ended = false;
-        while !ended && !self.held_enough(hold, first_token, &machine, started) {
-            // Signs of life (comments) must not put off the clock for the first token.
-            let clock = if first_token {
-                idle
-            } else {
-                first_due.saturating_duration_since(Instant::now())
-            };
-            let patience = match hold {
-                Hold::For(time) if first_token => {
-                    clock.min((started + time).saturating_duration_since(Instant::now()))
-                }
-                _ => clock,
-            };
-            let what = if first_token { "the stream stalled" } else { "no first token came" };
-            let chunk = match within(patience, limit, what, response.chunk()).await {
-                // The time to hold back is over, which is no fault of the stream's.
-                Err(_) if patience < clock && Instant::now() < limit => break,
-                outcome => outcome?.map_err(transport)?,
-            };
-            let events = match chunk {
-                Some(chunk) => machine.push(chunk),
-                None => {
-                    ended = true;
-                    machine.last_event().into_iter().collect()
-                }
-            };
-            for event in events {
-                match &event.kind {
-                    EventKind::Error(error) => return Err((**error).clone()),
-                    EventKind::Delta(seen)
-                        if !first_token && (seen.content() || seen.finish.is_some()) =>
-                    {
-                        first_token = true;
-                        record.first_token();
-                    }
-                    _ => {}
-                }
-                held.push(event);
-            }
-            if machine.is_complete()
-                && matches!(held.last(), Some(Event { kind: EventKind::Done, .. }))
-            {
-                ended = true;
-            }
-        }
-        if ended && !machine.is_complete() {
-            return Err(match machine.finish() {
-                Err(StreamEnd::Failed(error, _)) => *error,
-                _ => UpstreamError::invalid("truncated", "the stream broke off before its end"),
-            });
-        }
-        let checked = self.step.escalate.is_some().then(|| machine.answer().clone());
-        let tail = if ended {
-            read_out(response);
-            None
-        } else {
-            Some(Tail { response, idle, limit })
-        };
-        Ok((OpenedContent::Stream(self.forward(held, machine, tail)), checked))
-    }
-
-    fn held_enough(
-        &self,
-        hold: Hold,
-        first_token: bool,
-        machine: &Stream,
-        started: Instant,
-    ) -> bool {
-        first_token
-            && match hold {
-                Hold::None => true,
-                Hold::Full => false,
-                Hold::For(time) => started.elapsed() >= time,
-                Hold::Tokens(count) => machine
-                    .answer()
-                    .primary()
-                    .is_some_and(|choice| tokens::estimate(&choice.text()) >= count),
-            }
     }
 
     fn forward(&self, held: Vec<Event>, machine: Stream, tail: Option<Tail>) -> Box<Forward> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::affinity::Stay;
 use super::attempt::{transport, within};
 use super::health::InFlight;
 use super::outcome::Record;
@@ -41,6 +42,8 @@ pub(super) struct Settlement {
     pub prices: Option<Prices>,
     pub facts: Arc<RequestFacts>,
     pub thoughts: Thoughts,
+    /// Who is to stay with this model, once it has answered.
+    pub stay: Option<Stay>,
 }
 
 /// Writes what is sent right before the end of a stream.
@@ -258,6 +261,9 @@ impl Forward {
                     settlement.thoughts.keep(&settlement.facts.inputs().caller.tenant, &answer);
                 }
                 record.answered(&answer, cost, !self.rejected);
+                if let Some(stay) = settlement.stay.as_ref().filter(|_| !self.rejected) {
+                    stay.remember();
+                }
                 settlement.in_flight.answered(record.ttft(), record.elapsed());
             }
             Ending::Broken(error) => {

@@ -29,6 +29,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const RETRY_SHARE: u32 = 200;
 /// And this many (in thousandths) are always allowed, so that quiet traffic can be retried.
 const RETRY_RESERVE: u32 = 10_000;
+const RETRY_COST: u32 = 1_000;
+/// A copy is sent on suspicion, a retry after a failure: where all is slow, copies alone add a tenth
+/// to the load.
+const HEDGE_COST: u32 = 2 * RETRY_COST;
 
 /// The health of all models of one catalogue.
 pub struct Health {
@@ -91,12 +95,17 @@ impl Health {
 
     /// An attempt begins.
     pub(super) fn begin(self: &Arc<Self>, model: ModelIdx) -> InFlight {
-        if let Some(count) = self.inflight.get(model.index()) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
         if let Some(state) = self.models.get(model.index()) {
             let mut state = lock(state);
             state.retry_tokens = (state.retry_tokens + RETRY_SHARE).min(10 * RETRY_RESERVE);
+        }
+        self.begin_copy(model)
+    }
+
+    /// A copy of an attempt begins. It brings nothing into the budget that it was paid from.
+    pub(super) fn begin_copy(self: &Arc<Self>, model: ModelIdx) -> InFlight {
+        if let Some(count) = self.inflight.get(model.index()) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
         InFlight { health: self.clone(), model }
     }
@@ -109,9 +118,18 @@ impl Health {
 
     /// Takes a retry out of the model's budget, if there is one left.
     pub(super) fn may_retry(&self, model: ModelIdx) -> bool {
+        self.take(model, RETRY_COST)
+    }
+
+    /// Takes the copy of an attempt at this model out of its budget, if there is enough left.
+    pub(super) fn may_hedge(&self, model: ModelIdx) -> bool {
+        self.take(model, HEDGE_COST)
+    }
+
+    fn take(&self, model: ModelIdx, cost: u32) -> bool {
         let Some(state) = self.models.get(model.index()) else { return false };
         let mut state = lock(state);
-        let Some(left) = state.retry_tokens.checked_sub(1_000) else { return false };
+        let Some(left) = state.retry_tokens.checked_sub(cost) else { return false };
         state.retry_tokens = left;
         true
     }
@@ -185,6 +203,12 @@ impl InFlight {
             push(&mut state.latency, latency);
             state.outcome(false);
         });
+    }
+
+    /// It was called off because a copy of it was faster. That it would have taken at least this long
+    /// is all that is known; without it, a model that grew slow would keep its good figures.
+    pub(super) fn overtaken(&self, after: Duration, stream: bool) {
+        self.with(|state| push(if stream { &mut state.ttft } else { &mut state.latency }, after));
     }
 
     /// It failed. What is the caller's own fault says nothing about the model; a 429 is no failure
@@ -301,6 +325,33 @@ mod tests {
             retried += u32::from(health.may_retry(ModelIdx(0)));
         }
         assert!((200..=212).contains(&retried), "{retried}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn copies_are_a_tenth_of_the_attempts_and_bring_in_none() {
+        let health = Arc::new(Health::new(1));
+        let mut copied = 0;
+        for _ in 0..1_000 {
+            drop(health.begin(ModelIdx(0)));
+            if health.may_hedge(ModelIdx(0)) {
+                drop(health.begin_copy(ModelIdx(0)));
+                copied += 1;
+            }
+        }
+        assert!((100..=105).contains(&copied), "{copied}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_is_overtaken_is_known_to_be_slow() {
+        let health = Arc::new(Health::new(1));
+        for _ in 0..ENOUGH {
+            health.begin(ModelIdx(0)).overtaken(Duration::from_secs(3), true);
+            health.begin(ModelIdx(0)).overtaken(Duration::from_secs(9), false);
+        }
+        let live = *health.refresh().model(ModelIdx(0));
+        assert_eq!(live.ttft.p95, Some(Duration::from_secs(3)));
+        assert_eq!(live.latency.p95, Some(Duration::from_secs(9)));
+        assert!(live.available);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! [`Course`] to say. Up to the commit point (the first byte for the client) every attempt can be
 //! thrown away and another made; behind it, [`forward::Forward`] can only end honestly.
 
+pub mod affinity;
 mod attempt;
 mod checks;
 mod count;
@@ -11,7 +12,10 @@ mod edits;
 mod endpoints;
 pub mod forward;
 pub mod health;
+mod hedge;
 mod outcome;
+mod reading;
+pub mod shadow;
 mod spending;
 mod thoughts;
 
@@ -22,32 +26,35 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+pub use affinity::Affinities;
 pub use count::count;
 pub use endpoints::{Clients, Endpoints};
 pub use forward::Forward;
 pub use health::Health;
 pub use outcome::{AttemptRecord, Log, Verdict};
+pub use shadow::Shadows;
 pub use thoughts::Thoughts;
 
-use crate::catalog::{Catalog, ModelIdx};
-use crate::dialect::conversation::Conversation;
-use crate::dialect::passage::Inexpressible;
-use crate::dialect::{Answer, Passage, Request, UpstreamError, Usage};
+use crate::catalog::{Catalog, Model, ModelIdx};
+use crate::dialect::{Answer, Request, UpstreamError, Usage};
 use crate::error_class::ErrorClass;
 use crate::facts::RequestFacts;
 use crate::policy::cond::Cond;
 use crate::policy::course::{
     self, Course, DEFAULT_TOTAL, Ending, Failing, Next, Served, Turn, Ways,
 };
-use crate::policy::plan::{Plan, Step};
-use crate::policy::program::{OnLossy, Timeouts};
+use crate::policy::plan::{Affinity, Plan, Step};
+use crate::policy::program::Timeouts;
 use crate::provider::{Extra, Provider};
-use attempt::{Attempt, Opened, OpenedContent};
+use affinity::Stay;
+use attempt::{Attempt, Opened, OpenedContent, Unfit};
 use endpoints::Endpoint;
+use hedge::Sent;
 use outcome::AttemptFacts;
 use spending::Purse;
 
 /// One request with its plan.
+#[derive(Clone)]
 pub struct Job {
     /// What to do.
     pub plan: Plan,
@@ -67,6 +74,20 @@ pub struct Job {
     pub log: Arc<Log>,
     /// What models thought before they called the tools whose results come in now.
     pub thoughts: Thoughts,
+    /// Who answered whom, for `sticky`.
+    pub affinities: Affinities,
+}
+
+impl Job {
+    fn stay(&self, sticky: &Affinity, model: &Model) -> Stay {
+        Stay {
+            affinities: self.affinities.clone(),
+            tenant: self.facts.inputs().caller.tenant.clone(),
+            key: sticky.key,
+            ttl: sticky.ttl,
+            model: model.id.clone(),
+        }
+    }
 }
 
 /// What goes up with a request besides its body.
@@ -222,8 +243,8 @@ impl<'a> Climb<'a> {
         tries: u32,
     ) -> Tried {
         let job = self.job;
+        let images = job.request.shape().images;
         let described = &job.catalog.models()[model.index()];
-        let images = job.facts.inputs().request.shape().images;
         if !self.purse.affords(described, &job.facts, &job.plan.settings) {
             job.log.skipped(model, &step.name, "the allowance for this request does not cover it");
             return Tried::TooDear;
@@ -231,54 +252,22 @@ impl<'a> Climb<'a> {
         if self.out_of_time() {
             return Tried::Failed(timed_out("the request's time is used up"));
         }
-        let spoken = provider.speaks(&described.upstream_name);
-        let Some(passage) = Passage::of(job.request.dialect(), spoken) else {
-            let why = "its provider has no such endpoint";
-            job.log.skipped(model, &step.name, why);
-            return Tried::Unfit(Inexpressible::new(format!("{}: {why}", described.id)).into());
+        let stream = job.request.shape().stream;
+        let prepared = Attempt::prepare(job, step, model, provider, stream, self.deadline);
+        let attempt = match prepared {
+            Ok(attempt) => attempt,
+            Err(Unfit { error, refuses: true }) => return Tried::Failed(error),
+            Err(Unfit { error, refuses: false }) => return Tried::Unfit(error),
         };
-        let probabilities =
-            step.escalate.as_ref().is_some_and(|cond| edits::asks_for_probabilities(cond));
-        let shape = job.request.shape();
-        let edits = edits::edits(described, &step.settings, shape, probabilities);
-        let restore = |conversation: &mut Conversation<'_>| {
-            job.thoughts.restore(&job.facts.inputs().caller.tenant, conversation);
+        let first = Sent::first(attempt, model, tries);
+        let (sent, begun) = match hedge::begin(first, &mut self.purse).await {
+            Ok(begun) => begun,
+            Err(error) => return Tried::Failed(error),
         };
-        let encoded = passage.encode(&job.request, &edits, provider.quirks(), restore);
-        let encoded = match encoded.map_err(|error| (error, OnLossy::Next)).and_then(|encoded| {
-            let on_lossy = step.settings.on_lossy.unwrap_or(OnLossy::Allow);
-            match encoded.losses.iter().find(|loss| loss.is_real()) {
-                Some(loss) if on_lossy != OnLossy::Allow => {
-                    let what =
-                        format!("{} cannot be told `{}`: {}", described.id, loss.param, loss.note);
-                    Err((Inexpressible::new(what), on_lossy))
-                }
-                _ => Ok(encoded),
-            }
-        }) {
-            Ok(encoded) => encoded,
-            Err((error, on_lossy)) => {
-                job.log.skipped(model, &step.name, &error.what);
-                return match on_lossy {
-                    OnLossy::Reject => Tried::Failed(error.into()),
-                    _ => Tried::Unfit(error.into()),
-                };
-            }
-        };
-        let mut record = job.log.begin(model, &step.name, tries);
-        let attempt = Attempt {
-            job,
-            step,
-            described,
-            provider,
-            passage,
-            encoded,
-            strip_logprobs: edits.logprobs && passage.is_direct(),
-            deadline: self.deadline,
-            held: step.escalate.is_some() || job.plan.steps.len() == 1,
-        };
-        let in_flight = job.health.begin(model);
-        let opened = match attempt.run(&mut record).await {
+        let served = if sent.is_copy() { Served::Hedged } else { served };
+        let Sent { model, attempt, mut record, in_flight, .. } = sent;
+        let Attempt { described, passage, .. } = attempt;
+        let opened = match attempt.open(begun, &mut record).await {
             Ok(opened) => opened,
             Err(error) => {
                 record.fail(&error);
@@ -297,6 +286,7 @@ impl<'a> Climb<'a> {
             }
             _ => false,
         };
+        let stay = step.sticky.as_deref().map(|sticky| job.stay(sticky, described));
         let content = match content {
             OpenedContent::Whole { body, answer } => {
                 let answer = spending::with_usage(*answer, &job.facts);
@@ -307,6 +297,9 @@ impl<'a> Climb<'a> {
                 }
                 record.answered(&answer, cost, !rejected);
                 in_flight.answered(record.ttft(), record.elapsed());
+                if let Some(stay) = stay.filter(|_| !rejected) {
+                    stay.remember();
+                }
                 Content::Whole { body, usage: answer.usage }
             }
             OpenedContent::Stream(mut forward) => {
@@ -325,7 +318,8 @@ impl<'a> Climb<'a> {
                 let prices = described.prices.clone();
                 let facts = job.facts.clone();
                 let thoughts = job.thoughts.clone();
-                let settlement = forward::Settlement { record, in_flight, prices, facts, thoughts };
+                let settlement =
+                    forward::Settlement { record, in_flight, prices, facts, thoughts, stay };
                 forward.settle_with(settlement, rejected);
                 Content::Stream(forward)
             }

@@ -35,6 +35,10 @@ pub enum Verdict {
     Broken,
     /// The client went away.
     Canceled,
+    /// Another copy of the same request was faster.
+    HedgedAway,
+    /// The answer of a shadow: nobody sees it.
+    Discarded,
     /// It was not made.
     Skipped,
 }
@@ -49,6 +53,8 @@ impl Verdict {
             Verdict::Failed => "failed",
             Verdict::Broken => "broken",
             Verdict::Canceled => "canceled",
+            Verdict::HedgedAway => "hedged_away",
+            Verdict::Discarded => "discarded",
             Verdict::Skipped => "skipped",
         }
     }
@@ -77,6 +83,8 @@ pub struct AttemptRecord {
     pub step: Arc<str>,
     /// How many there were before it at the same model.
     pub retry: u32,
+    /// Whether it is a copy that was sent because the attempt before it was slow.
+    pub hedge: bool,
     /// How far it came.
     pub phase: Phase,
     /// How it ended.
@@ -130,6 +138,7 @@ impl Log {
             model,
             step: step.clone(),
             retry,
+            hedge: false,
             phase: Phase::Send,
             verdict: Verdict::Running,
             error: None,
@@ -144,6 +153,13 @@ impl Log {
             losses: Vec::new(),
         });
         Record { log: self.clone(), index: attempts.len() - 1, started: Instant::now(), ttft: None }
+    }
+
+    /// A copy of an attempt that is under way.
+    pub(super) fn begin_copy(self: &Arc<Self>, model: ModelIdx, step: &Arc<str>) -> Record {
+        let record = self.begin(model, step, 0);
+        record.with(|attempt| attempt.hedge = true);
+        record
     }
 
     pub(super) fn skipped(self: &Arc<Self>, model: ModelIdx, step: &Arc<str>, why: &str) {
@@ -218,6 +234,19 @@ impl Record {
             attempt.usage_source = answer.usage_source;
             attempt.cost = cost;
         });
+    }
+
+    pub(super) fn hedged_away(&self, usage: Usage, cost: Option<NanoDollars>) {
+        self.end(Verdict::HedgedAway, |attempt| {
+            attempt.usage = usage;
+            attempt.usage_source = UsageSource::Estimated;
+            attempt.cost = cost;
+        });
+    }
+
+    pub(super) fn discarded(&self, answer: &Answer, cost: Option<NanoDollars>) {
+        self.answered(answer, cost, true);
+        self.with(|attempt| attempt.verdict = Verdict::Discarded);
     }
 
     pub(super) fn broken(&self, error: &UpstreamError, answer: &Answer, cost: Option<NanoDollars>) {

@@ -21,11 +21,22 @@ impl Purse {
     /// Whether the worst case of one more attempt is covered. An unpriced model never is, where
     /// there is a limit.
     pub fn affords(&self, model: &Model, facts: &RequestFacts, settings: &Settings) -> bool {
+        self.affords_all([model], facts, settings)
+    }
+
+    /// Whether the worst cases of attempts that are under way at the same time are covered together.
+    pub fn affords_all<'m>(
+        &self,
+        models: impl IntoIterator<Item = &'m Model>,
+        facts: &RequestFacts,
+        settings: &Settings,
+    ) -> bool {
         let Some(left) = self.left else { return true };
         let shape = facts.inputs().request.shape();
         let limit = output_limit(shape.max_output, settings);
-        let worst = worst_case(model, facts.input_tokens(), shape.images, limit);
-        worst.is_some_and(|worst| times(worst, shape.n) <= left)
+        let worst = |model| worst_case(model, facts.input_tokens(), shape.images, limit);
+        let together: Option<NanoDollars> = models.into_iter().map(worst).sum();
+        together.is_some_and(|together| times(together, shape.n) <= left)
     }
 
     /// Takes out what an attempt cost.
@@ -44,6 +55,11 @@ pub fn times(worst: NanoDollars, n: u32) -> NanoDollars {
 /// What this use costs; `None` for a model without a price.
 pub fn cost_of(model: &Model, usage: &Usage, images: u32) -> Option<NanoDollars> {
     Some(cost(model.prices.as_ref()?, usage, Pieces { images, requests: 1 }))
+}
+
+/// What an attempt used that was called off before its answer began: the prompt, by an estimate.
+pub fn sent(facts: &RequestFacts) -> Usage {
+    Usage { input: facts.input_tokens(), ..Usage::default() }
 }
 
 /// The answer with its usage; estimated where the provider reported none.

@@ -131,14 +131,9 @@ impl RequestFacts {
         self.sizes().all
     }
 
-    /// The session, from a header or the request's metadata.
+    /// The session: see [`session`].
     pub fn session(&self) -> Option<&str> {
-        hints::header(&self.inputs.headers, "x-pointsman-session").or(self
-            .inputs
-            .request
-            .shape()
-            .session
-            .as_deref())
+        session(&self.inputs.headers, &self.inputs.request)
     }
 
     fn sizes(&self) -> Sizes {
@@ -219,6 +214,11 @@ impl RequestFacts {
                 .any(|known| enabled(known) && inputs.caller.allows(&known.id))
         })
     }
+}
+
+/// The session of a request, from a header or the request's metadata.
+pub fn session<'a>(headers: &'a HeaderMap, request: &'a Request) -> Option<&'a str> {
+    hints::header(headers, "x-pointsman-session").or(request.shape().session.as_deref())
 }
 
 fn count(count: u64) -> Value<'static> {

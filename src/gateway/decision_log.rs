@@ -27,7 +27,8 @@ use crate::policy::plan::{Decision, Plan, PlanReason};
 use crate::policy::schema::Attr;
 use crate::replay::facts::RecordedFacts;
 use crate::replay::line::{
-    Attempt, Decided as DecidedLine, Ended, Kind, Line, LiveBits, ModelBits, Step, Text, shared,
+    Attempt, Decided as DecidedLine, Ended, Kind, Line, LiveBits, ModelBits, Remembered, Step,
+    Text, shared,
 };
 use crate::telemetry::redact;
 
@@ -292,6 +293,10 @@ fn decision<'a>(
                 name: shared(&step.name),
                 models: step.candidates.iter().map(|model| name(*model, catalog)).collect(),
                 checked: step.escalate.is_some(),
+                remembered: step.sticky.as_ref().and_then(|sticky| {
+                    let model = name(sticky.remembered?, catalog);
+                    Some(Remembered { key: Text::from(sticky.key.to_string()), model })
+                }),
             })
             .collect(),
         max_cost_nano: plan.and_then(|plan| plan.max_cost).map(|cost| cost.0),

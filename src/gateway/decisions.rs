@@ -37,6 +37,8 @@ pub struct Decided {
     pub removed: Vec<Removal>,
     /// What was tried.
     pub log: Arc<Log>,
+    /// The copies whose answers nobody sees. They are not part of what the request cost.
+    pub shadows: Arc<Log>,
     /// How long deciding took.
     pub took: Duration,
 }
@@ -51,8 +53,10 @@ impl Decided {
         told["requested"] = json!(self.requested);
         told["decide_ns"] = json!(self.took.as_nanos() as u64);
         told["cost"] = json!(format!("${}", self.log.cost()));
-        told["attempts"] =
-            attempts.iter().map(|attempt| attempt_told(attempt, &self.program.catalog)).collect();
+        let catalog = &self.program.catalog;
+        told["attempts"] = attempts.iter().map(|attempt| attempt_told(attempt, catalog)).collect();
+        let shadows = self.shadows.attempts();
+        told["shadows"] = shadows.iter().map(|attempt| attempt_told(attempt, catalog)).collect();
         told
     }
 
@@ -79,6 +83,7 @@ fn attempt_told(attempt: &AttemptRecord, catalog: &Catalog) -> Value {
         "model": catalog.models()[attempt.model.index()].id,
         "step": attempt.step,
         "retry": attempt.retry,
+        "hedge": attempt.hedge,
         "phase": attempt.phase,
         "verdict": attempt.verdict,
         "error": attempt.error,

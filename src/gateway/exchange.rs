@@ -118,8 +118,15 @@ impl Exchange {
             clocks: decisive.world.clocks,
             log: self.log.clone(),
             thoughts: self.gateway.thoughts.clone(),
+            affinities: self.gateway.affinities.clone(),
         };
-        match dispatch::run(job).await {
+        let shadows = (!plan.shadows.is_empty())
+            .then(|| Job { log: decisive.decided.shadows.clone(), ..job.clone() });
+        let outcome = dispatch::run(job).await;
+        if let Some(shadows) = shadows {
+            self.gateway.shadows.send(shadows);
+        }
+        match outcome {
             Ok(delivery) => self.deliver(plan, delivery, used, lead).await,
             Err(failure) => {
                 let catalog = &decisive.world.catalog;
@@ -231,6 +238,7 @@ impl Exchange {
         let reason = match (delivery.served, plan.reason) {
             (Served::Fallback, _) => Reason::Fallback,
             (Served::Escalated, _) => Reason::Escalated,
+            (Served::Hedged, _) => Reason::Hedged,
             (Served::AsPlanned, PlanReason::Matched) => Reason::Matched,
             (Served::AsPlanned, PlanReason::Requested) => Reason::Requested,
             (Served::AsPlanned, PlanReason::Degraded) => Reason::Degraded,

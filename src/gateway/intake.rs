@@ -19,7 +19,7 @@ use crate::caller::Caller;
 use crate::catalog::{Live, Lookup, ModelIdx};
 use crate::dialect::Request;
 use crate::dispatch::Log;
-use crate::facts::{Inputs, RequestFacts};
+use crate::facts::{Inputs, RequestFacts, session};
 use crate::ids::{PolicyName, RequestId};
 use crate::policy::diagnostic::did_you_mean;
 use crate::policy::eval::{Situation, WithLive, decide, decide_listening};
@@ -146,8 +146,7 @@ pub async fn decide_request(
     let program = program_for(&world, id, &request.shape().model)?;
     let now = jiff::Timestamp::now();
     let (counted, rates) = gateway.traffic.count(&caller.key, now.as_second());
-    let session = headers.get("x-pointsman-session").and_then(|value| value.to_str().ok());
-    let session_model = session
+    let session_model = session(&headers, &request)
         .and_then(|session| gateway.sessions.get(&(caller.tenant.to_string(), session.to_owned())));
     let facts = Arc::new(RequestFacts::new(Inputs {
         id,
@@ -164,7 +163,7 @@ pub async fn decide_request(
     }));
     let live = world.health.live();
     let turn = gateway.turn.fetch_add(1, Ordering::Relaxed);
-    let decided = Arc::new(decide_with(&world, program, &facts, &request, &live, turn));
+    let decided = Arc::new(decide_with(gateway, &world, program, &facts, &live, turn));
     gateway.decisions.remember(id, decided.clone());
     Ok(Decisive { id, world, caller, request, facts, decided, live, turn, counted })
 }
@@ -205,10 +204,10 @@ fn named(world: &World, model: &str) -> Option<ModelIdx> {
 }
 
 fn decide_with(
+    gateway: &Gateway,
     world: &World,
     program: Arc<Program>,
     facts: &RequestFacts,
-    request: &Request,
     live: &Live,
     turn: u64,
 ) -> Decided {
@@ -216,13 +215,17 @@ fn decide_with(
     let caller = facts.inputs().caller.clone();
     let overlaid = WithLive { facts, live, program: &program };
     let recording = Recording::of(&overlaid);
-    let id = facts.inputs().id;
+    let (id, request) = (facts.inputs().id, &facts.inputs().request);
     let situation = Situation {
         facts: &recording,
         live,
         enabled: &world.enabled,
         allowed: &|model| caller.allows(&model.id),
         named: named(world, &request.shape().model),
+        remembered: &|key| {
+            let model = gateway.affinities.find(&caller.tenant, key)?;
+            world.catalog.get(&model)
+        },
         // The low bits of the id are random.
         meter: &(),
         seed: id.as_u128() as u64,
@@ -255,6 +258,7 @@ fn decide_with(
         decision,
         removed,
         log: Arc::new(Log::default()),
+        shadows: Arc::new(Log::default()),
         took,
     }
 }

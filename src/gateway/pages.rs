@@ -90,7 +90,8 @@ fn costs(
         let limit = output_limit(shape.max_output, &step.settings).unwrap_or(model.max_output);
         of(model, limit.min(USUAL_ANSWER))
     });
-    // Every step may be paid for, each with its dearest candidate, and retries that were billed.
+    // Every step may be paid for, each with its dearest candidate, the dearest copies of it, and
+    // retries that were billed.
     let steps: Option<NanoDollars> = plan
         .steps
         .iter()
@@ -98,7 +99,14 @@ fn costs(
             let tries = 1 + u64::from(step.settings.retry.map_or(0, |retry| retry.times));
             let each = step.candidates.iter().map(|model| worst(step, &models[model.index()]));
             let dearest = each.collect::<Option<Vec<_>>>()?.into_iter().max()?;
-            Some(NanoDollars(dearest.0.saturating_mul(tries)))
+            let mut at_once = dearest;
+            if let Some(hedge) = &step.hedge {
+                let each = hedge.candidates.iter().map(|model| worst(step, &models[model.index()]));
+                let mut copies = each.collect::<Option<Vec<_>>>()?;
+                copies.sort_unstable_by(|a, b| b.cmp(a));
+                at_once += copies.into_iter().take(hedge.max as usize).sum();
+            }
+            Some(NanoDollars(at_once.0.saturating_mul(tries)))
         })
         .sum::<Option<NanoDollars>>();
     let most = match (steps, plan.max_cost) {

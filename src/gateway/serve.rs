@@ -205,6 +205,7 @@ impl Running {
         tokio::spawn(async move {
             if watched.wait_for(|stop| *stop != Stop::Run).await.is_ok() {
                 gateway.ready.store(false, Ordering::Relaxed);
+                gateway.shadows.end();
                 tracing::info!("draining: no new connections, what is under way may finish");
             }
         });

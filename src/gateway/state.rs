@@ -11,7 +11,7 @@ use super::decisions::Decisions;
 use super::traffic::Traffic;
 use super::world::World;
 use crate::cache::ResponseCache;
-use crate::dispatch::Thoughts;
+use crate::dispatch::{Affinities, Shadows, Thoughts};
 use crate::ids::ModelId;
 use crate::telemetry::metrics::Metrics;
 
@@ -45,6 +45,10 @@ pub struct Gateway {
     pub sessions: moka::sync::Cache<(String, String), ModelId>,
     /// What models thought before they called tools.
     pub thoughts: Thoughts,
+    /// Who answered whom, for `sticky`.
+    pub affinities: Affinities,
+    /// The copies whose answers nobody sees.
+    pub shadows: Shadows,
     /// Counts requests, for `pick round-robin`.
     pub turn: AtomicU64,
     /// The longest body a client may send, in bytes.
@@ -74,6 +78,8 @@ impl Gateway {
             traffic: Traffic::default(),
             sessions,
             thoughts: Thoughts::default(),
+            affinities: Affinities::default(),
+            shadows: Shadows::default(),
             turn: AtomicU64::new(0),
             body_limit,
             metrics: Metrics::new(),

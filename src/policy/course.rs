@@ -32,6 +32,8 @@ pub enum Served {
     Fallback,
     /// By a higher step of the ladder.
     Escalated,
+    /// By a copy that was sent because the first was slow.
+    Hedged,
 }
 
 /// The error of an attempt, as far as it says where to go next.

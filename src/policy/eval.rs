@@ -1,22 +1,24 @@
 //! Carrying out a policy: `(program, facts, live snapshot) → decision`, pure and total.
 
+mod beside;
 mod candidates;
+mod mix;
 mod reached;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 pub use candidates::output_limit;
 use candidates::{Needs, Ordered};
+use mix::{Mix, text_of};
 pub use reached::Meter;
 
-use super::cond::Operand;
+use super::cond::Cond;
 use super::models::duration;
 use super::plan::{
-    ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Reached, Removal,
-    RemovedBy, Step,
+    AffinityKey, ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Reached,
+    Removal, RemovedBy, Step,
 };
 use super::program::{
     Assumption, Breach, CapBreach, Hold, ModelSet, Program, Require, Settings, Target,
@@ -40,6 +42,8 @@ pub struct Situation<'a> {
     pub named: Option<ModelIdx>,
     /// What is used of budgets and limits.
     pub meter: &'a dyn Meter,
+    /// Who answered last, by the key of a `sticky`; asked only where a policy has one.
+    pub remembered: &'a dyn Fn(&AffinityKey) -> Option<ModelIdx>,
     /// Spreads load among equals: different for different requests.
     pub seed: u64,
     /// Counts requests, for `pick round-robin`.
@@ -319,12 +323,7 @@ impl Builder<'_> {
         match ladder {
             None => {
                 let name = self.name_of(target);
-                let Ordered { candidates, passed_over } =
-                    self.candidates(target, &name, &self.settings, listener);
-                if !candidates.is_empty() {
-                    let settings = self.settings.clone();
-                    steps.push(Step { name, candidates, passed_over, escalate: None, settings });
-                }
+                steps.extend(self.step(target, name, &self.settings, None, listener));
             }
             Some(ladder) => {
                 for step in &ladder.steps {
@@ -334,18 +333,8 @@ impl Builder<'_> {
                         Arc::new(self.settings.overlaid(&step.body))
                     };
                     let target = self.follow_splits(step.target)?;
-                    let Ordered { candidates, passed_over } =
-                        self.candidates(target, &step.name, &settings, listener);
-                    if !candidates.is_empty() {
-                        let escalate = step.escalate.clone();
-                        steps.push(Step {
-                            name: step.name.clone(),
-                            candidates,
-                            passed_over,
-                            escalate,
-                            settings,
-                        });
-                    }
+                    let (name, escalate) = (step.name.clone(), step.escalate.clone());
+                    steps.extend(self.step(target, name, &settings, escalate, listener));
                 }
                 // Where the top steps fell away, the highest one left gives the answer.
                 if let Some(last) = steps.last_mut() {
@@ -357,13 +346,42 @@ impl Builder<'_> {
         if steps.is_empty() {
             // Only the fallback is left: it is the plan.
             let (candidates, _) = fallback.filter(|(candidates, _)| !candidates.is_empty())?;
-            let name: Arc<str> = "fallback".into();
-            let settings = self.settings.clone();
-            let passed_over = true;
-            steps.push(Step { name, candidates, passed_over, escalate: None, settings });
-            return Some(self.finish(reason, arm, steps, None, ladder));
+            let kept = Ordered { candidates, passed_over: true };
+            steps.push(self.step_of(kept, "fallback".into(), &self.settings, None, listener));
+            return Some(self.finish(reason, arm, steps, None, ladder, listener));
         }
-        Some(self.finish(reason, arm, steps, fallback, ladder))
+        Some(self.finish(reason, arm, steps, fallback, ladder, listener))
+    }
+
+    /// The step for a target; `None` if no candidate is left.
+    fn step(
+        &self,
+        target: Target,
+        name: Arc<str>,
+        settings: &Arc<Settings>,
+        escalate: Option<Arc<Cond>>,
+        listener: &mut dyn Listener,
+    ) -> Option<Step> {
+        let kept = self.candidates(target, &name, settings, listener);
+        if kept.candidates.is_empty() {
+            return None;
+        }
+        Some(self.step_of(kept, name, settings, escalate, listener))
+    }
+
+    fn step_of(
+        &self,
+        mut kept: Ordered,
+        name: Arc<str>,
+        settings: &Arc<Settings>,
+        escalate: Option<Arc<Cond>>,
+        listener: &mut dyn Listener,
+    ) -> Step {
+        let sticky = settings.sticky.as_ref().and_then(|it| self.stay(it, &name, &mut kept));
+        let hedge = settings.hedge.as_ref().and_then(|it| self.hedging(it, settings, listener));
+        let Ordered { candidates, passed_over } = kept;
+        let settings = settings.clone();
+        Step { name, candidates, passed_over, escalate, hedge, sticky, settings }
     }
 
     fn finish(
@@ -373,6 +391,7 @@ impl Builder<'_> {
         steps: SmallVec<[Step; 1]>,
         fallback: Option<(Candidates, crate::error_class::ErrorSet)>,
         ladder: Option<&super::program::Ladder>,
+        listener: &mut dyn Listener,
     ) -> Plan {
         let cap = self.settings.cap.as_ref().and_then(|cap| match cap.breach {
             CapBreach::Warn => None,
@@ -388,6 +407,7 @@ impl Builder<'_> {
             reached: self.reached.clone(),
             steps,
             fallback,
+            shadows: self.shadows(listener),
             settings: self.settings.clone(),
             hold: ladder
                 .and_then(|ladder| ladder.hold)
@@ -443,27 +463,20 @@ impl Builder<'_> {
     fn choose_arm(&self, index: usize) -> Option<(ArmChoice, Target)> {
         let split = &self.program.splits[index];
         let facts = self.situation.facts;
-        let mut hasher = blake3::Hasher::new();
-        let mut mix = |text: &str| {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
-        };
-        mix(&split.salt);
-        mix(&split.name);
+        let mut mix = Mix::default();
+        mix.add(&split.salt);
+        mix.add(&split.name);
         let mut sticky = !split.by.is_empty();
         for operand in &split.by {
             match text_of(operand, facts) {
-                Some(text) => mix(&text),
+                Some(text) => mix.add(&text),
                 None => sticky = false,
             }
         }
         if !sticky && let Value::Str(id) = facts.get(&AttrRef::plain(Attr::RequestId)) {
-            mix(id);
+            mix.add(id);
         }
-        let hash = hasher.finalize();
-        let mut word = [0u8; 8];
-        word.copy_from_slice(&hash.as_bytes()[..8]);
-        let bucket = (u64::from_le_bytes(word) % 10_000) as u32;
+        let bucket = mix.bucket();
         let arm = split.arms.iter().find(|arm| bucket < arm.below)?;
         let choice = ArmChoice { split: split.name.clone(), arm: arm.name.clone(), sticky };
         Some((choice, arm.target))
@@ -494,17 +507,6 @@ impl Listener for CapWatch<'_> {
     fn removed(&mut self, step: &Arc<str>, model: ModelIdx, by: RemovedBy) {
         self.removed_by_cap |= matches!(by, RemovedBy::Cap(_) | RemovedBy::Unpriced);
         self.listener.removed(step, model, by);
-    }
-}
-
-fn text_of<'a>(operand: &'a Operand, facts: &'a dyn Facts) -> Option<Cow<'a, str>> {
-    match operand.value(facts) {
-        Value::Absent => None,
-        Value::Str(text) => Some(Cow::Borrowed(text)),
-        Value::Bool(bool) => Some(Cow::Borrowed(if bool { "true" } else { "false" })),
-        Value::Int(int) => Some(Cow::Owned(int.to_string())),
-        Value::Float(float) => Some(Cow::Owned(float.to_string())),
-        Value::Set(set) => Some(Cow::Owned(set.iter().map(|s| &**s).collect::<Vec<_>>().join(","))),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a policy yields: whom to ask, in which order, within which bounds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::cond::Cond;
-use super::program::{Breach, Hold, Settings};
+use super::program::{Breach, HedgeAfter, Hold, Settings};
 use crate::catalog::ModelIdx;
 use crate::error_class::ErrorSet;
 use crate::units::{BasisPoints, NanoDollars};
@@ -62,6 +63,8 @@ pub struct Plan {
     pub steps: SmallVec<[Step; 1]>,
     /// Who is asked when all candidates of a step have failed in one of these ways.
     pub fallback: Option<(Candidates, ErrorSet)>,
+    /// The copies whose answers are thrown away: those that this request is in the sample of.
+    pub shadows: Vec<ShadowCopy>,
     /// What holds for the request as a whole.
     pub settings: Arc<Settings>,
     /// How much of a stream is kept back.
@@ -69,7 +72,7 @@ pub struct Plan {
     /// The most that all attempts together may cost.
     pub max_cost: Option<NanoDollars>,
     /// The time for all steps together, where a ladder sets one.
-    pub deadline: Option<std::time::Duration>,
+    pub deadline: Option<Duration>,
 }
 
 /// One step of a plan.
@@ -84,8 +87,58 @@ pub struct Step {
     pub passed_over: bool,
     /// When the answer is not taken. `None`: whatever comes is the answer.
     pub escalate: Option<Arc<Cond>>,
+    /// Who is asked as well where an attempt is slow; `None` where nobody may be.
+    pub hedge: Option<Box<Hedging>>,
+    /// What is remembered of who answered; `None` where nothing is, or nobody is there to remember.
+    pub sticky: Option<Box<Affinity>>,
     /// The request's settings with the step's own.
     pub settings: Arc<Settings>,
+}
+
+/// Second copies of a step's attempts. They keep to what the step's candidates keep to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hedging {
+    /// How long an attempt has before the first copy is sent; each further one waits as long again.
+    pub after: HedgeAfter,
+    /// Whom copies go to, in order; at least one. A model gets one copy at most.
+    pub candidates: Candidates,
+    /// How many copies there may be besides the first; at least 1.
+    pub max: u32,
+}
+
+/// A copy of the request whose answer is thrown away. It keeps to what the request keeps to: what is
+/// not allowed to answer is not shown the question either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShadowCopy {
+    /// Who is asked: the first that is left of the target.
+    pub model: ModelIdx,
+    /// How much of the traffic is copied.
+    pub share: BasisPoints,
+}
+
+/// Who is who to `sticky`: a hash of the policy, the route, the step and the caller's own value. The
+/// tenant is for the store to add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AffinityKey(pub [u8; 16]);
+
+/// 32 hexadecimal digits, as records have them.
+impl std::fmt::Display for AffinityKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// What `sticky` made of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affinity {
+    /// Under which key the model that answers is to be remembered.
+    pub key: AffinityKey,
+    /// For how long.
+    pub ttl: Duration,
+    /// Who answered last.
+    pub remembered: Option<ModelIdx>,
+    /// Whether that one is asked first. It is not where it is no candidate any more, or rests.
+    pub kept: bool,
 }
 
 /// Why a plan is as it is.

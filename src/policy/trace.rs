@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::cond::{Cond, Declared, DeclaredSource, Op, Operand, Test};
-use super::plan::{Decision, Plan, Removal};
-use super::program::{Breach, Hold, Program, Rule, Settings};
+use super::plan::{Affinity, Decision, Hedging, Plan, Removal};
+use super::program::{Breach, HedgeAfter, Hold, Program, Rule, Settings};
 use super::schema::{AttrRef, Type};
 use super::value::{Facts, OwnedValue, Value};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ModelIdx};
 use crate::units::{BasisPoints, NanoDollars, PricePerMillion};
 
 /// Facts that remember what was asked of them, so that a decision can be told later without the
@@ -284,7 +284,7 @@ fn decided(decision: &Decision, catalog: &Catalog) -> Json {
 }
 
 fn plan_told(plan: &Plan, catalog: &Catalog) -> Json {
-    let names = |models: &[crate::catalog::ModelIdx]| -> Vec<&str> {
+    let names = |models: &[ModelIdx]| -> Vec<&str> {
         models.iter().map(|model| catalog.models()[model.index()].id.as_str()).collect()
     };
     json!({
@@ -308,6 +308,12 @@ fn plan_told(plan: &Plan, catalog: &Catalog) -> Json {
             "name": step.name,
             "candidates": names(&step.candidates),
             "checked": step.escalate.is_some(),
+            "hedge": step.hedge.as_deref().map(|hedge| hedge_told(hedge, &names)),
+            "sticky": step.sticky.as_deref().map(|sticky| sticky_told(sticky, &names)),
+        })).collect::<Vec<_>>(),
+        "shadows": plan.shadows.iter().map(|shadow| json!({
+            "model": names(&[shadow.model])[0],
+            "share": shadow.share.to_string(),
         })).collect::<Vec<_>>(),
         "fallback": plan.fallback.as_ref().map(|(models, _)| names(models)),
         "max_cost": plan.max_cost.map(|cost| format!("${cost}")),
@@ -318,6 +324,26 @@ fn plan_told(plan: &Plan, catalog: &Catalog) -> Json {
             Hold::For(time) => json!(format!("{}ms", time.as_millis())),
         },
         "settings": settings_told(&plan.settings),
+    })
+}
+
+fn hedge_told<'a>(hedge: &Hedging, names: &impl Fn(&[ModelIdx]) -> Vec<&'a str>) -> Json {
+    json!({
+        "after": match hedge.after {
+            HedgeAfter::Time(time) => format!("{}ms", time.as_millis()),
+            HedgeAfter::P50 => "p50".to_owned(),
+            HedgeAfter::P95 => "p95".to_owned(),
+        },
+        "candidates": names(&hedge.candidates),
+        "max": hedge.max,
+    })
+}
+
+fn sticky_told<'a>(sticky: &Affinity, names: &impl Fn(&[ModelIdx]) -> Vec<&'a str>) -> Json {
+    json!({
+        "remembered": sticky.remembered.map(|model| names(&[model])[0]),
+        "kept": sticky.kept,
+        "ttl_ms": sticky.ttl.as_millis() as u64,
     })
 }
 
@@ -339,6 +365,10 @@ fn settings_told(settings: &Settings) -> Json {
     }
     if let Some(retry) = settings.retry {
         told.insert("retry".into(), json!(retry.times));
+    }
+    if !settings.shadows.is_empty() {
+        let shares = settings.shadows.iter().map(|shadow| shadow.share.to_string());
+        told.insert("shadow".into(), json!(shares.collect::<Vec<_>>().join(", ")));
     }
     if let Some(cap) = &settings.cap {
         told.insert("cap".into(), json!(format!("${}", cap.amount)));

@@ -17,6 +17,12 @@ use crate::policy::plan::Decision;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Text(Cow::Owned(text))
+    }
+}
+
 impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Text<'a> {
         Text(Cow::Borrowed(text))
@@ -189,6 +195,20 @@ pub struct Step<'a> {
     /// Whether its answer is looked at before it is taken.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checked: bool,
+    /// Who was remembered to have answered last, where there was a `sticky` and anybody was.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<Remembered<'a>>,
+}
+
+/// What `sticky` went by.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Remembered<'a> {
+    /// Policy, route, step and caller as one hash.
+    #[serde(borrow)]
+    pub key: Text<'a>,
+    /// The model.
+    #[serde(borrow)]
+    pub model: Text<'a>,
 }
 
 /// What came of a request.

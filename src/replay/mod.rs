@@ -22,7 +22,7 @@ use crate::dialect::Usage;
 use crate::ids::{ModelId, RequestId};
 use crate::policy::cond::Glob;
 use crate::policy::eval::{Situation, WithLive, decide};
-use crate::policy::plan::Decision;
+use crate::policy::plan::{AffinityKey, Decision};
 use crate::policy::program::{ModelSet, Program};
 use crate::policy::schema::{Attr, AttrRef};
 use crate::policy::value::{Facts, Value};
@@ -54,6 +54,8 @@ pub struct Worker {
     /// A snapshot that is written anew for every line, and which models differ from fresh ones.
     live: Live,
     touched: Vec<ModelIdx>,
+    /// Who `sticky` went by in the last line.
+    remembered: Vec<(String, ModelIdx)>,
     tally: Tally,
 }
 
@@ -70,6 +72,7 @@ impl Worker {
             enabled: ModelSet::of(&catalog, |_| true),
             live: Live::fresh(catalog.models().len()),
             touched: Vec::new(),
+            remembered: Vec::new(),
             tally,
             catalog,
             replay,
@@ -114,6 +117,7 @@ impl Worker {
             *known = *known || facts.get(asked) != Value::Absent;
         }
         self.surroundings(&providers, &live);
+        self.remember(&decision);
         let key = Key::of(&key_models);
         let (draft, baseline) = (self.replay.draft.clone(), self.replay.baseline.clone());
         let after = self.choice(&self.decision(&draft, &id, turn, &facts, &key));
@@ -142,6 +146,22 @@ impl Worker {
         self.tally.model_changes += u64::from(before.first() != after.first());
         if before != after {
             self.tally.change(before, after, number, text);
+        }
+    }
+
+    /// Who answered last; nobody under a policy that goes by something else than the one of the time.
+    fn recall(&self, key: &AffinityKey) -> Option<ModelIdx> {
+        let key = key.to_string();
+        self.remembered.iter().find(|(known, _)| *known == key).map(|(_, model)| *model)
+    }
+
+    /// Takes over who was remembered to have answered last.
+    fn remember(&mut self, decision: &line::Decided<'_>) {
+        self.remembered.clear();
+        for remembered in decision.steps.iter().filter_map(|step| step.remembered.as_ref()) {
+            if let Some(model) = self.catalog.get(&ModelId::new(&*remembered.model)) {
+                self.remembered.push((remembered.key.to_string(), model));
+            }
         }
     }
 
@@ -189,7 +209,9 @@ impl Worker {
         key: &Key,
     ) -> Decision {
         let overlaid = WithLive { facts, live: &self.live, program };
-        decide(program, &self.situation(&overlaid, id, turn, &|model| key.allows(&model.id)))
+        let remembered = |key: &AffinityKey| self.recall(key);
+        let allowed = |model: &crate::catalog::Model| key.allows(&model.id);
+        decide(program, &self.situation(&overlaid, id, turn, &allowed, &remembered))
     }
 
     fn situation<'s>(
@@ -198,6 +220,7 @@ impl Worker {
         id: &str,
         turn: u64,
         allowed: &'s dyn Fn(&crate::catalog::Model) -> bool,
+        remembered: &'s dyn Fn(&AffinityKey) -> Option<ModelIdx>,
     ) -> Situation<'s> {
         let named = match facts.get(&AttrRef::plain(Attr::RequestModel)) {
             Value::Str(name) => {
@@ -216,6 +239,7 @@ impl Worker {
             allowed,
             named,
             meter: &(),
+            remembered,
             seed: RequestId::parse(id).map_or(0, |id| id.as_u128() as u64),
             turn,
         }

@@ -9,6 +9,7 @@ use super::tally::{Chain, Choice, Side, Tally};
 use super::{Key, Worker};
 use crate::catalog::{Catalog, ModelIdx};
 use crate::policy::eval::{WithLive, decide};
+use crate::policy::plan::AffinityKey;
 use crate::policy::program::{Program, Rule};
 use crate::policy::trace::{Recording, trace};
 use crate::units::NanoDollars;
@@ -307,13 +308,16 @@ fn examples(worker: &mut Worker, tally: &mut Tally, catalog: &Catalog) -> Vec<Ex
 /// everything), those that the rules before it looked at.
 fn facts_that_matter(worker: &mut Worker, line: Line<'_>) -> BTreeMap<String, serde_json::Value> {
     worker.surroundings(&line.providers, &line.live);
+    worker.remember(&line.decision);
     let draft = worker.replay.draft.clone();
     let key = Key::of(&line.key_models);
     let facts = line.facts.at(line.at);
     let overlaid = WithLive { facts: &facts, live: &worker.live, program: &draft };
     let recording = Recording::of(&overlaid);
     let allowed = |model: &crate::catalog::Model| key.allows(&model.id);
-    let decision = decide(&draft, &worker.situation(&recording, &line.id, line.turn, &allowed));
+    let remembered = |key: &AffinityKey| worker.recall(key);
+    let situation = worker.situation(&recording, &line.id, line.turn, &allowed, &remembered);
+    let decision = decide(&draft, &situation);
     let told = trace(&draft, &recording.recorded(), &decision, &[]);
     let rules = || {
         let routes = draft.routes.iter().map(|route| &route.rule);

@@ -69,3 +69,29 @@ fn whoever_was_out_is_asked_last() {
     let out = firsts(r#","live":{"models":[{"id":"sim/small","out":true}]}"#);
     assert_eq!(out, [("sim/small".to_owned(), 1), ("sim/large".to_owned(), 1)]);
 }
+
+#[test]
+fn a_session_stays_where_it_was() {
+    let text =
+        "pool two = [sim/small, sim/large]\ndefault -> two { sticky by session.id for 1h }\n";
+    let draft = program(text);
+    let asked = |key: &str| {
+        let text = line(5, "sim/large", "")
+            .replace(r#""input.tokens":5}"#, r#""input.tokens":5,"session.id":"s"}"#);
+        let step =
+            format!(r#""name":"two","remembered":{{"key":"{key}","model":"sim/large"}},"models":"#);
+        text.replace(r#""name":"s","models":"#, &step)
+    };
+    let mut worker = Worker::new(Replay { draft: draft.clone(), baseline: None });
+    let elsewhere = asked("00000000000000000000000000000000");
+    let parsed: Line<'_> = serde_json::from_str(&elsewhere).unwrap();
+    let (facts, keys) = (parsed.facts.at(parsed.at), Key::of(&parsed.key_models));
+    let Decision::Plan(plan) = worker.decision(&draft, &parsed.id, 1, &facts, &keys) else {
+        panic!("a plan")
+    };
+    let key = plan.steps[0].sticky.as_ref().unwrap().key.to_string();
+    worker.line(1, &elsewhere);
+    assert_eq!(worker.tally.model_changes, 1, "another policy went by another key");
+    worker.line(2, &asked(&key));
+    assert_eq!(worker.tally.model_changes, 1);
+}

@@ -140,6 +140,20 @@ fn explain_tells_why_and_what_a_code_means() {
     let told = run(folder.path(), &["explain", "good.policy", "--request", "r.json"]);
     assert_eq!(code(&told), 0, "{}", complained(&told));
     assert!(said(&told).contains("sim/small"), "{}", said(&told));
+    std::fs::write(
+        folder.path().join("beside.policy"),
+        "default -> sim/small { hedge after p95 to sim/medium; shadow 100% to sim/large; sticky by \
+         key.id for 30min }\n",
+    )
+    .unwrap();
+    let beside = said(&run(folder.path(), &["explain", "beside.policy", "--request", "r.json"]));
+    for line in [
+        "hedge of sim/small       sim/medium after p95",
+        "shadow 100%              sim/large",
+        "sticky in sim/small      whoever answers stays first for 1800 s",
+    ] {
+        assert!(beside.contains(line), "{line}\n{beside}");
+    }
     let told =
         with_input(folder.path(), &["explain", "good.policy", "--request", "-", "--json"], request);
     assert_eq!(json(&told)["decision"]["outcome"], "plan", "{}", said(&told));

@@ -81,6 +81,7 @@ impl Request {
             allowed: &|_| true,
             named,
             meter: &(),
+            remembered: &|_| None,
             seed: 0,
             turn: 0,
         };

@@ -76,6 +76,23 @@ pub(super) fn print(told: &Value) {
             let fallback: Vec<String> = fallback.iter().map(text).collect();
             output::line(format!("  {:<24} {}", "fallback", shortened(&fallback)));
         }
+        for (step, hedge) in steps.iter().map(|step| (step, &step["hedge"])) {
+            if let Some(candidates) = hedge["candidates"].as_array() {
+                let candidates: Vec<String> = candidates.iter().map(text).collect();
+                let name = format!("hedge of {}", text(&step["name"]));
+                let after = text(&hedge["after"]);
+                output::line(format!("  {name:<24} {} after {after}", shortened(&candidates)));
+            }
+        }
+        for shadow in decision["shadows"].as_array().into_iter().flatten() {
+            let share = text(&shadow["share"]);
+            output::line(format!("  {:<24} {}", format!("shadow {share}"), text(&shadow["model"])));
+        }
+        for step in steps.iter().filter(|step| step["sticky"].is_object()) {
+            let name = format!("sticky in {}", text(&step["name"]));
+            let seconds = step["sticky"]["ttl_ms"].as_u64().unwrap_or_default() / 1_000;
+            output::line(format!("  {name:<24} whoever answers stays first for {seconds} s"));
+        }
     }
     let removed = told["removed"].as_array().cloned().unwrap_or_default();
     if !removed.is_empty() {

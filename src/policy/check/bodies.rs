@@ -134,7 +134,7 @@ impl<'a> Checker<'a> {
                 settings.prompts.push(Prompt { place: *place, text: found.into() });
             }
             Stmt::Shadow { share, to } => {
-                let target = self.target(to);
+                let target = self.one_model_of(to, "a copy whose answer is thrown away");
                 if let (Some(to), LiteralValue::Percent(share)) = (target, &share.node.value) {
                     settings.shadows.push(Shadow { share: *share, to, at: At(span) });
                 }
@@ -184,19 +184,7 @@ impl<'a> Checker<'a> {
                 key.map(|nanos| HedgeAfter::Time(Duration::from_nanos(nanos.max(0) as u64)))
             }
         };
-        let target = self.target(to);
-        if let Some(Target::Ladder(_)) = target {
-            self.report(
-                Diagnostic::error(
-                    codes::WRONG_TARGET,
-                    to.span,
-                    "a second copy cannot climb a ladder",
-                    "a ladder",
-                )
-                .help("send it to a pool or a model"),
-            );
-            return None;
-        }
+        let target = self.one_model_of(to, "a second copy");
         if let Some(max) = max
             && !(1..=MOST_HEDGES).contains(&max.node)
         {
@@ -209,6 +197,20 @@ impl<'a> Checker<'a> {
         }
         let max = max.map_or(1, |max| max.node.clamp(1, MOST_HEDGES)) as u32;
         Some(Hedge { after: after?, to: target?, max, at: At(span) })
+    }
+
+    /// A target that asks one model and is done.
+    fn one_model_of(&mut self, to: &tree::Target, what: &str) -> Option<Target> {
+        let target = self.target(to)?;
+        if let Target::Ladder(_) = target {
+            let what = format!("{what} cannot climb a ladder");
+            self.report(
+                Diagnostic::error(codes::WRONG_TARGET, to.span, what, "a ladder")
+                    .help("send it to a pool or a model"),
+            );
+            return None;
+        }
+        Some(target)
     }
 
     fn floor(

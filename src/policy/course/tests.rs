@@ -58,6 +58,8 @@ fn step(models: &[u32], checked: bool, retry: Option<Retry>) -> Step {
         candidates: models.iter().copied().map(ModelIdx).collect(),
         passed_over: false,
         escalate: checked.then(|| Arc::new(Cond::TRUE)),
+        hedge: None,
+        sticky: None,
         settings: Arc::new(Settings { retry, ..Settings::default() }),
     }
 }
@@ -73,6 +75,7 @@ fn plan(steps: SmallVec<[Step; 1]>, fallback: Option<(&[u32], ErrorSet)>) -> Pla
         reached: None,
         steps,
         fallback: fallback.map(|(to, on)| (models(to), on)),
+        shadows: Vec::new(),
         settings: Arc::default(),
         hold: Hold::Full,
         max_cost: None,
@@ -102,6 +105,7 @@ fn follow(plan: &Plan, world: &mut World, outcomes: Outcomes<'_>) -> (Vec<String
                     Served::AsPlanned => "",
                     Served::Fallback => " fallback",
                     Served::Escalated => " escalated",
+                    Served::Hedged => " hedged",
                 };
                 let wait = match turn.wait.as_millis() {
                     0 => String::new(),

@@ -140,7 +140,7 @@ impl Builder<'_> {
             return Some(RemovedBy::Only(only.text.clone()));
         }
         // What a client asks of a model it named itself is between it and the provider.
-        if !self.requested {
+        if !(self.requested && self.situation.named == Some(member.model)) {
             if let Some(lacking) = self.needs.lacking(model) {
                 return Some(RemovedBy::Lacks(lacking));
             }

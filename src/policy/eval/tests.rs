@@ -1,5 +1,6 @@
 //! What a decision is, case by case, over a small catalogue.
 
+mod beside;
 mod random;
 
 use std::collections::{BTreeSet, HashMap};
@@ -53,6 +54,7 @@ struct Request {
     values: HashMap<String, OwnedValue>,
     now: Timestamp,
     named: Option<String>,
+    remembered: Option<ModelIdx>,
     live: Live,
     off: Vec<ModelIdx>,
     forbidden: Vec<ModelIdx>,
@@ -66,6 +68,7 @@ fn ask() -> Request {
         values: HashMap::new(),
         now: Timestamp::UNIX_EPOCH,
         named: None,
+        remembered: None,
         live: Live::fresh(CATALOG.models().len()),
         off: Vec::new(),
         forbidden: Vec::new(),
@@ -121,6 +124,7 @@ impl Request {
             allowed: &forbidden,
             named,
             meter: &(),
+            remembered: &|_| self.remembered,
             seed: self.seed,
             turn: self.turn,
         })

@@ -84,6 +84,7 @@ fn one(
         allowed: &|_| true,
         named: request.named,
         meter: &request,
+        remembered: &|_| None,
         seed: 0,
         turn: 0,
     };

@@ -80,6 +80,7 @@ impl<'a> Upshot<'a> {
         Some(match self.answer().map(|answer| answer.served) {
             Some(Served::Fallback) => "fallback",
             Some(Served::Escalated) => "escalated",
+            Some(Served::Hedged) => "hedged",
             Some(Served::AsPlanned) | None => plan.reason.word(),
         })
     }
@@ -135,8 +136,8 @@ impl Facts for Upshot<'_> {
     }
 }
 
-/// The worst case of all attempts that a plan allows: every candidate of every step with its retries,
-/// and the fallback behind each step; or the most that the plan may cost. `None` if a model of it is
+/// The worst case of all attempts that a plan allows: every candidate of every step with its retries
+/// and second copies, and the fallback behind each step; or the most that the plan may cost. `None` if a model of it is
 /// unpriced and nothing limits the plan.
 fn max_cost(plan: &Plan, request: &TestRequest<'_>, program: &Program) -> Option<NanoDollars> {
     let all = || -> Option<NanoDollars> {
@@ -145,8 +146,14 @@ fn max_cost(plan: &Plan, request: &TestRequest<'_>, program: &Program) -> Option
             let tries = step.settings.retry.map_or(1, |retry| u64::from(retry.times) + 1);
             let fallback = plan.fallback.iter().flat_map(|(models, _)| models);
             for model in step.candidates.iter().take(MOST_CANDIDATES).chain(fallback) {
-                let worst = worst(*model, plan, request, program)?;
-                sum += NanoDollars(worst.0.saturating_mul(tries));
+                let mut at_once = worst(*model, plan, request, program)?;
+                if let Some(hedge) = &step.hedge {
+                    let copies = hedge.candidates.iter().take(hedge.max as usize);
+                    for copy in copies {
+                        at_once += worst(*copy, plan, request, program)?;
+                    }
+                }
+                sum += NanoDollars(at_once.0.saturating_mul(tries));
             }
         }
         Some(sum)

@@ -252,6 +252,18 @@ test "models by what they are" {
 }
 
 #[test]
+fn second_copies_are_models_of_the_plan_too() {
+    let policy = "default -> small { hedge after 1s to large }\n";
+    holds(policy, "test \"t\" {\n  expect some model in large\n  expect answered by small\n}\n");
+    fails(
+        policy,
+        "expect every model in small",
+        "P6001",
+        "expected every model in small; openai/gpt-5 is in the plan too",
+    );
+}
+
+#[test]
 fn messages_say_what_was_and_why() {
     let notes = fails(
         ROUTES,

@@ -73,9 +73,13 @@ fn text(draw: &Draw) -> String {
             CONDITIONS[*when], FILTERS[*filter]
         );
     }
+    let beside = "hedge after p95 to two max 2; shadow 50% to one; sticky by user.id for 1h";
+    if draw.cap.is_none() {
+        text += &format!("defaults {{ {beside} }}\n");
+    }
     if let Some((cents, breach)) = draw.cap {
         text += &format!(
-            "defaults {{ fallback two; cap ${:.2} per request else {} }}\n",
+            "defaults {{ {beside}; fallback two; cap ${:.2} per request else {} }}\n",
             f64::from(cents) / 100.0,
             BREACHES[breach]
         );
@@ -154,7 +158,11 @@ proptest! {
         prop_assert!(plan.steps.iter().all(|step| !step.candidates.is_empty()));
         prop_assert!(program.denies.iter().all(|deny| !deny.rule.when.holds(&request)));
         let fallback = plan.fallback.iter().flat_map(|(models, _)| models);
-        for model in plan.steps.iter().flat_map(|step| &step.candidates).chain(fallback) {
+        let hedges = plan.steps.iter().filter_map(|step| step.hedge.as_ref());
+        let copies = hedges.flat_map(|hedge| &hedge.candidates);
+        let copies = copies.chain(plan.shadows.iter().map(|shadow| &shadow.model));
+        let main = plan.steps.iter().flat_map(|step| &step.candidates).chain(fallback);
+        for model in main.chain(copies) {
             let live = crate::policy::models::LiveModel {
                 model: &CATALOG[*model],
                 live: request.live.model(*model),
@@ -175,6 +183,9 @@ proptest! {
         if request.named.is_some() && plan.reason == PlanReason::Requested {
             prop_assert_eq!(plan.steps.len(), 1);
             prop_assert!(plan.fallback.is_none());
+            let hedge = plan.steps[0].hedge.as_ref();
+            let stays = |model: &ModelIdx| plan.steps[0].candidates.contains(model);
+            prop_assert!(hedge.is_none_or(|hedge| hedge.candidates.iter().all(stays)));
         }
     }
 }
