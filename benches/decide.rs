@@ -90,6 +90,7 @@ fn decisions(criterion: &mut Criterion) {
             enabled: &enabled,
             allowed: &|_| true,
             named: None,
+            meter: &(),
             remembered: &|_| None,
             seed: 7,
             turn: 0,

@@ -55,6 +55,37 @@ error_classes! {
 }
 
 impl ErrorClass {
+    /// The HTTP status that the client of a plan that ended in this error gets. Upstream's status,
+    /// where there is one, tells errors of one class apart.
+    pub fn client_status(self, upstream: Option<u16>) -> u16 {
+        match (self, upstream) {
+            (ErrorClass::RateLimited, _) => 429,
+            (ErrorClass::Overloaded, _) => 503,
+            (ErrorClass::Timeout, _) => 504,
+            (ErrorClass::ServerError, Some(status @ (500 | 503 | 504))) => status,
+            // Our credential is our fault, not the caller's.
+            (
+                ErrorClass::Connect
+                | ErrorClass::ServerError
+                | ErrorClass::Auth
+                | ErrorClass::InvalidResponse,
+                _,
+            ) => 502,
+            (ErrorClass::QuotaExhausted, _) => 503,
+            (ErrorClass::BadRequest, Some(status @ (404 | 413 | 422))) => status,
+            // "The model is not found, or does not support this" is one message of Google's.
+            (ErrorClass::Unsupported, Some(404)) => 404,
+            (
+                ErrorClass::BadRequest
+                | ErrorClass::ContextExceeded
+                | ErrorClass::ContentFiltered
+                | ErrorClass::Unsupported,
+                _,
+            ) => 400,
+            (ErrorClass::Canceled, _) => 499,
+        }
+    }
+
     /// The class with this name.
     pub fn from_name(name: &str) -> Option<ErrorClass> {
         ErrorClass::ALL.iter().copied().find(|class| class.name() == name)

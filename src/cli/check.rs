@@ -1,5 +1,6 @@
 //! `pointsman check`
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ enum Format {
 /// A policy file that was read and compiled.
 pub(super) struct Checked {
     pub file: String,
+    /// Every file that it is made of, itself included.
+    pub files: Vec<PathBuf>,
     pub compiled: Compiled,
 }
 
@@ -70,7 +73,10 @@ pub(super) fn run(args: &Args) -> u8 {
     let mut all = Vec::new();
     for file in &files {
         match compile(file, &catalog) {
-            Ok(checked) => all.push(checked),
+            Ok(checked) => {
+                let compiled = checked.compiled.tested();
+                all.push(Checked { compiled, ..checked });
+            }
             Err(error) => {
                 output::problem(error);
                 return FAILED;
@@ -114,12 +120,12 @@ fn report(all: &[Checked], format: Format) -> u8 {
 }
 
 fn for_people(all: &[Checked], errors: usize, warnings: usize) {
-    for Checked { file, compiled } in all {
+    for Checked { file, compiled, .. } in all {
         for finding in &compiled.diagnostics {
             output::line(syntax::render(finding, &compiled.sources, output::colors()));
             output::line("");
         }
-        if let Some(program) = &compiled.program {
+        if let Some(program) = compiled.program.as_ref().filter(|_| compiled.is_good()) {
             output::line(format!(
                 "{file}: good ({} routes, {} pools, generation {})",
                 program.routes.len(),
@@ -178,8 +184,9 @@ pub(super) fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
 /// Reads and compiles one file.
 pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, String> {
     let (file, text) = read(path)?;
-    let compiled = compile_text(path, &text, catalog);
-    Ok(Checked { file, compiled })
+    let read = RefCell::new(vec![path.to_owned()]);
+    let compiled = compile_noting(path, &text, catalog, &|path| read.borrow_mut().push(path));
+    Ok(Checked { file, files: read.into_inner(), compiled })
 }
 
 /// The name of a file for people, and its text.
@@ -193,9 +200,23 @@ pub(super) fn read(path: &Path) -> Result<(String, String), String> {
 
 /// Compiles a text that stands at a path, or might.
 pub(super) fn compile_text(path: &Path, text: &str, catalog: &Arc<Catalog>) -> Compiled {
+    compile_noting(path, text, catalog, &|_| {})
+}
+
+/// Compiles a text, and tells which files it has read for that.
+fn compile_noting(
+    path: &Path,
+    text: &str,
+    catalog: &Arc<Catalog>,
+    read: &dyn Fn(PathBuf),
+) -> Compiled {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let files =
-        |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
+    let files = |name: &str| {
+        let path = folder.join(name);
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+        read(path);
+        text
+    };
     let surroundings = Surroundings { catalog, files: &files };
     policy::compile(&name_of(path), &path.display().to_string(), text, &surroundings)
 }

@@ -16,6 +16,7 @@ mod policy;
 mod schema;
 mod serve;
 mod simulate;
+mod test;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,8 @@ enum Command {
     Demo(demo::Args),
     /// Check policies, and say all that is wrong with them.
     Check(check::Args),
+    /// Run the tests of policies.
+    Test(test::Args),
     /// Say which requests fare otherwise under a new version of a policy.
     Diff(diff::Args),
     /// Say why a request goes where it goes; or what a code like P2003 means.
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Models(args) => models::run(&args),

@@ -16,15 +16,12 @@ use crate::dialect::object::without_logprobs;
 use crate::dialect::passage::{self, Context, Inexpressible, Passage};
 use crate::dialect::{Answer, Encoded, Event, Loss, Stream, UpstreamError};
 use crate::error_class::ErrorClass;
+use crate::policy::course::{DEFAULT_HEADERS_WHOLE, DEFAULT_TTFT};
 use crate::policy::plan::Step;
 use crate::policy::program::{Hold, OnLossy};
 use crate::provider::{Call, Provider, Response, TransportError};
 
 const DEFAULT_HEADERS_STREAM: Duration = Duration::from_secs(30);
-/// A whole answer's headers come when it is written (or its body does), so this is the time for
-/// writing it.
-const DEFAULT_HEADERS_WHOLE: Duration = Duration::from_secs(300);
-const DEFAULT_TTFT: Duration = Duration::from_secs(30);
 const DEFAULT_IDLE: Duration = Duration::from_secs(60);
 /// More than any provider's longest answer.
 const MOST_ANSWER_BYTES: usize = 64 << 20;

@@ -1,8 +1,8 @@
 //! Carrying out a plan: the one place where a decision meets the network.
 //!
-//! [`run`] is the one attempt loop, for streams and for whole answers. Up to the commit point (the
-//! first byte for the client) every attempt can be thrown away and another made; behind it,
-//! [`forward::Forward`] can only end honestly.
+//! [`run`] makes the attempts, for streams and for whole answers; which one is next is for the plan's
+//! [`Course`] to say. Up to the commit point (the first byte for the client) every attempt can be
+//! thrown away and another made; behind it, [`forward::Forward`] can only end honestly.
 
 pub mod affinity;
 mod attempt;
@@ -37,23 +37,21 @@ pub use thoughts::Thoughts;
 
 use crate::catalog::{Catalog, Model, ModelIdx};
 use crate::dialect::{Answer, Request, UpstreamError, Usage};
-use crate::error_class::{ErrorClass, ErrorSet};
+use crate::error_class::ErrorClass;
 use crate::facts::RequestFacts;
+use crate::policy::cond::Cond;
+use crate::policy::course::{
+    self, Course, DEFAULT_TOTAL, Ending, Failing, Next, Served, Turn, Ways,
+};
 use crate::policy::plan::{Affinity, Plan, Step};
-use crate::policy::program::{Retry, Timeouts};
+use crate::policy::program::Timeouts;
 use crate::provider::{Extra, Provider};
 use affinity::Stay;
 use attempt::{Attempt, Opened, OpenedContent, Unfit};
+use endpoints::Endpoint;
 use hedge::Sent;
 use outcome::AttemptFacts;
 use spending::Purse;
-
-/// The clock of the whole request, where nothing else is said.
-pub const DEFAULT_TOTAL: Duration = Duration::from_secs(600);
-
-/// How many of a step's candidates are asked at most. A pool may follow the whole catalogue, and an
-/// outage of many must not turn one request into hundreds.
-const MOST_CANDIDATES: usize = 8;
 
 /// One request with its plan.
 #[derive(Clone)]
@@ -95,19 +93,6 @@ impl Job {
 /// What goes up with a request besides its body.
 fn extra(facts: &RequestFacts) -> Extra<'_> {
     Extra { headers: &facts.inputs().headers, id: facts.id() }
-}
-
-/// Why this answer and no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Served {
-    /// By whom the plan named first.
-    AsPlanned,
-    /// By a later candidate or a fallback, after errors.
-    Fallback,
-    /// By a higher step of the ladder.
-    Escalated,
-    /// By a copy that was sent because the first was slow.
-    Hedged,
 }
 
 /// An answer for the client.
@@ -157,174 +142,96 @@ pub struct Failure {
 pub async fn run(job: Job) -> Result<Delivery, Failure> {
     let total = job.plan.settings.timeouts.or(job.clocks).total.unwrap_or(DEFAULT_TOTAL);
     let total = job.plan.deadline.map_or(total, |deadline| deadline.min(total));
-    let climb = Climb {
+    let mut climb = Climb {
         deadline: Instant::now() + total,
         purse: Purse::new(job.plan.max_cost),
         job: &job,
-        best: None,
-        last_error: None,
+        key: 0,
     };
-    climb.run().await
+    let mut course = Course::of(&job.plan);
+    let mut next = course.start(&mut climb);
+    loop {
+        next = match next {
+            Next::Ask(turn) => {
+                tokio::time::sleep(turn.wait).await;
+                let tried = climb.turn(&turn).await;
+                course.follow(tried, &mut climb)
+            }
+            Next::End(Ending::Accepted(delivery) | Ending::Rejected(delivery)) => {
+                return Ok(*delivery);
+            }
+            Next::End(Ending::Failed(error, model)) => {
+                return Err(Failure { error, model: Some(model) });
+            }
+            Next::End(Ending::NobodyAsked) => {
+                return Err(Failure { error: nobody_asked(&job.plan), model: None });
+            }
+        };
+    }
 }
 
-/// The state of carrying out one plan.
+/// What carrying out one plan needs besides its course: time, money and keys.
 struct Climb<'a> {
     job: &'a Job,
     deadline: Instant,
     purse: Purse,
-    /// The best answer that was rejected: better than none if the climb has to stop.
-    best: Option<Delivery>,
-    last_error: Option<Failure>,
+    /// The number of the key that was used last.
+    key: usize,
 }
 
 /// What came of one model.
-enum Tried {
-    /// An answer that is taken.
-    Accepted(Box<Delivery>),
-    /// An answer that the step's condition rejects; without one if only its beginning was read.
-    Rejected(Option<Box<Delivery>>),
-    /// An error.
-    Failed(UpstreamError),
-    /// It was not asked: the request cannot be put into words that it understands.
-    Unfit(UpstreamError),
-    /// It was not asked: the money or the time that is left does not suffice.
-    Skipped,
+type Tried = course::Tried<Box<Delivery>, UpstreamError>;
+
+impl Failing for UpstreamError {
+    fn class(&self) -> ErrorClass {
+        self.class
+    }
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
 }
 
-/// What came of one step.
-enum Stepped {
-    /// The client gets this.
-    Delivered(Box<Delivery>),
-    /// The next step is to try.
-    Climb,
-    /// No other step may try.
-    Stop,
-}
-
-impl Climb<'_> {
-    async fn run(mut self) -> Result<Delivery, Failure> {
-        for (position, step) in self.job.plan.steps.iter().enumerate() {
-            match self.step(step, position).await {
-                Stepped::Delivered(delivery) => return Ok(*delivery),
-                Stepped::Climb if !self.out_of_time() => {}
-                Stepped::Climb | Stepped::Stop => break,
-            }
-        }
-        if let Some(best) = self.best {
-            return Ok(best);
-        }
-        Err(self
-            .last_error
-            .unwrap_or_else(|| Failure { error: nobody_asked(&self.job.plan), model: None }))
-    }
-
-    /// One step: its candidates in order, then the fallback.
-    async fn step(&mut self, step: &Step, position: usize) -> Stepped {
-        let plan = &self.job.plan;
-        let (fallback, fallback_on) = match &plan.fallback {
-            Some((models, on)) => (models.as_slice(), *on),
-            None => (&[][..], ErrorSet::NONE),
-        };
-        let candidates = step.candidates.iter().take(MOST_CANDIDATES);
-        let candidates = candidates.map(|model| (*model, false));
-        let candidates = candidates.chain(fallback.iter().map(|model| (*model, true)));
-        let mut error: Option<UpstreamError> = None;
-        let mut unfit = false;
-        for (model, is_fallback) in candidates {
-            let may_follow = match (&error, is_fallback) {
-                (None, false) => true,
-                // All candidates were too dear, or cannot be told what is asked: a fallback may be
-                // cheaper or more versatile.
-                (None, true) => self.purse.refused_any() || unfit,
-                (Some(error), false) => ErrorSet::DEFAULT_FALLBACK.contains(error.class),
-                (Some(error), true) => fallback_on.contains(error.class),
-            };
-            if !may_follow || self.out_of_time() {
-                continue;
-            }
-            let instead = is_fallback || error.is_some() || step.passed_over;
-            let served = match (position, instead) {
-                (_, true) => Served::Fallback,
-                (0, false) => Served::AsPlanned,
-                (_, false) => Served::Escalated,
-            };
-            match self.model(step, model, served).await {
-                Tried::Accepted(delivery) => return Stepped::Delivered(delivery),
-                Tried::Rejected(delivery) => {
-                    self.best = delivery.map(|delivery| *delivery).or(self.best.take());
-                    return Stepped::Climb;
-                }
-                Tried::Failed(failed) => {
-                    self.last_error = Some(Failure { error: failed.clone(), model: Some(model) });
-                    error = Some(failed);
-                }
-                Tried::Unfit(failed) => {
-                    self.last_error.get_or_insert(Failure { error: failed, model: Some(model) });
-                    unfit = true;
-                }
-                Tried::Skipped => {}
-            }
-        }
-        // Whether a failure climbs is for the step to say; without a word it does not.
-        let climbs = match (&step.escalate, &error) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(cond), Some(error)) => cond.holds(&AttemptFacts::failed(&self.job.facts, error)),
-        };
-        if climbs { Stepped::Climb } else { Stepped::Stop }
-    }
-
+impl Ways<UpstreamError> for Climb<'_> {
     fn out_of_time(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
-    /// One model, with its retries.
-    async fn model(&mut self, step: &Step, model: ModelIdx, served: Served) -> Tried {
-        let retry = step.settings.retry;
-        let (mut tries, mut switches) = (0, 0);
-        let provider = &self.job.catalog.models()[model.index()].provider;
-        let Some(endpoint) = self.job.endpoints.endpoint(provider) else { return Tried::Skipped };
-        loop {
-            let (key, provider) = endpoint.pick();
-            let outcome = self.attempt(step, model, provider, served, tries).await;
-            let Tried::Failed(error) = &outcome else { return outcome };
-            if let Some(aside) = keys_fault(error)
-                && endpoint.put_aside(key, aside)
-                && switches < endpoint.other_keys()
-                && !self.out_of_time()
-            {
-                // Another key is no retry: what the policy allows of those is still to come.
-                switches += 1;
-                continue;
-            }
-            let Some(wait) = self.wait_before_retry(retry, tries, error, model) else {
-                return outcome;
-            };
-            tokio::time::sleep(wait).await;
-            tries += 1;
-        }
+    fn another_key(&mut self, turn: &Turn<'_>, error: &UpstreamError) -> bool {
+        let Some(endpoint) = self.endpoint(turn.model) else { return false };
+        keys_fault(error).is_some_and(|aside| endpoint.put_aside(self.key, aside))
+            && turn.switches < endpoint.other_keys()
+            && !self.out_of_time()
     }
 
-    /// How long to wait before the same model is asked again; `None` if it is not.
-    fn wait_before_retry(
-        &self,
-        retry: Option<Retry>,
-        tries: u32,
-        error: &UpstreamError,
-        model: ModelIdx,
+    fn wait(
+        &mut self,
+        turn: &Turn<'_>,
+        ceiling: Duration,
+        asked: Option<Duration>,
     ) -> Option<Duration> {
-        let retry = retry.filter(|retry| tries < retry.times && retry.on.contains(error.class))?;
-        let ceiling = retry.first_wait.saturating_mul(1 << tries.min(16)).min(retry.longest_wait);
         // Full jitter: clients that failed together must not come back together.
         let jittered = ceiling.mul_f64(fastrand::f64());
-        let wait = match error.retry_after {
-            // The provider asks for more patience than the policy has.
-            Some(asked) if asked > retry.longest_wait.max(ceiling) => return None,
-            Some(asked) => asked.max(jittered),
-            None => jittered,
-        };
+        let wait = asked.map_or(jittered, |asked| asked.max(jittered));
         let in_time = Instant::now() + wait < self.deadline;
-        (in_time && self.job.health.may_retry(model)).then_some(wait)
+        (in_time && self.job.health.may_retry(turn.model)).then_some(wait)
+    }
+
+    fn escalates(&mut self, cond: &Cond, error: &UpstreamError) -> bool {
+        cond.holds(&AttemptFacts::failed(&self.job.facts, error))
+    }
+}
+
+impl<'a> Climb<'a> {
+    fn endpoint(&self, model: ModelIdx) -> Option<&'a Endpoint> {
+        let provider = &self.job.catalog.models()[model.index()].provider;
+        self.job.endpoints.endpoint(provider)
+    }
+
+    async fn turn(&mut self, turn: &Turn<'_>) -> Tried {
+        let Some(endpoint) = self.endpoint(turn.model) else { return Tried::Gone };
+        let (key, provider) = endpoint.pick();
+        self.key = key;
+        self.attempt(turn.step, turn.model, provider, turn.served, turn.retries).await
     }
 
     async fn attempt(
@@ -340,7 +247,7 @@ impl Climb<'_> {
         let described = &job.catalog.models()[model.index()];
         if !self.purse.affords(described, &job.facts, &job.plan.settings) {
             job.log.skipped(model, &step.name, "the allowance for this request does not cover it");
-            return Tried::Skipped;
+            return Tried::TooDear;
         }
         if self.out_of_time() {
             return Tried::Failed(timed_out("the request's time is used up"));

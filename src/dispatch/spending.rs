@@ -10,21 +10,18 @@ use crate::units::{NanoDollars, Tokens};
 /// The money one request may cost, all attempts together.
 pub struct Purse {
     left: Option<NanoDollars>,
-    refused: bool,
 }
 
 impl Purse {
     /// With this much in it; `None` is no limit.
     pub fn new(most: Option<NanoDollars>) -> Purse {
-        Purse { left: most, refused: false }
+        Purse { left: most }
     }
 
     /// Whether the worst case of one more attempt is covered. An unpriced model never is, where
     /// there is a limit.
-    pub fn affords(&mut self, model: &Model, facts: &RequestFacts, settings: &Settings) -> bool {
-        let covered = self.affords_all([model], facts, settings);
-        self.refused |= !covered;
-        covered
+    pub fn affords(&self, model: &Model, facts: &RequestFacts, settings: &Settings) -> bool {
+        self.affords_all([model], facts, settings)
     }
 
     /// Whether the worst cases of attempts that are under way at the same time are covered together.
@@ -47,11 +44,6 @@ impl Purse {
         if let (Some(left), Some(amount)) = (&mut self.left, amount) {
             *left = left.saturating_sub(amount);
         }
-    }
-
-    /// Whether an attempt was not made for want of money.
-    pub fn refused_any(&self) -> bool {
-        self.refused
     }
 }
 

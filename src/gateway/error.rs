@@ -30,6 +30,9 @@ pub struct ApiError {
     pub detail: Option<Box<(&'static str, serde_json::Value)>>,
 }
 
+/// The request may not cost as much as an attempt could.
+const CAP_EXCEEDED: &str = "cap_exceeded";
+
 impl ApiError {
     /// An error.
     pub fn new(
@@ -65,56 +68,41 @@ impl ApiError {
     /// The last error of a plan that failed. Upstream's status keeps its meaning; whatever is wrong
     /// with our credential is our fault, not the caller's.
     pub fn of_upstream(id: RequestId, error: &UpstreamError, model: Option<&str>) -> ApiError {
-        use StatusCode as S;
-        let (status, code, hint) = match error.class {
+        let (code, hint) = match error.class {
             ErrorClass::RateLimited => (
-                S::TOO_MANY_REQUESTS,
                 "rate_limited",
                 "the provider limits its rate; try again later, or name a fallback in the policy",
             ),
-            ErrorClass::Overloaded => {
-                (S::SERVICE_UNAVAILABLE, "overloaded", "the provider has no capacity right now")
-            }
-            ErrorClass::Timeout => {
-                (S::GATEWAY_TIMEOUT, "timeout", "the provider took longer than the policy allows")
-            }
-            ErrorClass::Connect => {
-                (S::BAD_GATEWAY, "connect", "there is no connection to the provider")
-            }
-            ErrorClass::ServerError => match error.status {
-                503 => (S::SERVICE_UNAVAILABLE, "server_error", "the provider failed"),
-                504 => (S::GATEWAY_TIMEOUT, "server_error", "the provider failed"),
-                500 => (S::INTERNAL_SERVER_ERROR, "server_error", "the provider failed"),
-                _ => (S::BAD_GATEWAY, "server_error", "the provider failed"),
-            },
+            ErrorClass::Overloaded => ("overloaded", "the provider has no capacity right now"),
+            ErrorClass::Timeout => ("timeout", "the provider took longer than the policy allows"),
+            ErrorClass::Connect => ("connect", "there is no connection to the provider"),
+            ErrorClass::ServerError => ("server_error", "the provider failed"),
             ErrorClass::Auth => (
-                S::BAD_GATEWAY,
                 "provider_auth",
                 "the provider does not accept the gateway's credential; the operator has to mend it",
             ),
-            ErrorClass::QuotaExhausted if error.code == "cap_exceeded" => {
-                (S::PAYMENT_REQUIRED, "cap_exceeded", "")
-            }
+            ErrorClass::QuotaExhausted if error.code == CAP_EXCEEDED => (CAP_EXCEEDED, ""),
             ErrorClass::QuotaExhausted => (
-                S::SERVICE_UNAVAILABLE,
                 "provider_quota",
                 "the gateway's account at the provider is used up; the operator has to mend it",
             ),
             ErrorClass::BadRequest => match error.status {
-                404 => (S::NOT_FOUND, "not_found", ""),
-                413 => (S::PAYLOAD_TOO_LARGE, "request_too_large", ""),
-                422 => (S::UNPROCESSABLE_ENTITY, "invalid_request", ""),
-                _ => (S::BAD_REQUEST, "invalid_request", ""),
+                404 => ("not_found", ""),
+                413 => ("request_too_large", ""),
+                _ => ("invalid_request", ""),
             },
-            ErrorClass::ContextExceeded => (S::BAD_REQUEST, "context_length_exceeded", ""),
-            ErrorClass::ContentFiltered => (S::BAD_REQUEST, "content_filter", ""),
-            // "The model is not found, or does not support this" is one message of Google's.
-            ErrorClass::Unsupported if error.status == 404 => (S::NOT_FOUND, "unsupported", ""),
-            ErrorClass::Unsupported => (S::BAD_REQUEST, "unsupported", ""),
+            ErrorClass::ContextExceeded => ("context_length_exceeded", ""),
+            ErrorClass::ContentFiltered => ("content_filter", ""),
+            ErrorClass::Unsupported => ("unsupported", ""),
             ErrorClass::InvalidResponse => {
-                (S::BAD_GATEWAY, "invalid_upstream_response", "what the provider sent is no answer")
+                ("invalid_upstream_response", "what the provider sent is no answer")
             }
-            ErrorClass::Canceled => (S::from_u16(499).unwrap_or(S::BAD_REQUEST), "canceled", ""),
+            ErrorClass::Canceled => ("canceled", ""),
+        };
+        let status = match code {
+            CAP_EXCEEDED => StatusCode::PAYMENT_REQUIRED,
+            _ => StatusCode::from_u16(error.class.client_status(Some(error.status)))
+                .unwrap_or(StatusCode::BAD_GATEWAY),
         };
         let said = redact(error.message.trim());
         let who = model.map_or_else(String::new, |model| format!("{model}: "));

@@ -227,6 +227,7 @@ fn decide_with(
             world.catalog.get(&model)
         },
         // The low bits of the id are random.
+        meter: &(),
         seed: id.as_u128() as u64,
         turn,
     };

@@ -395,7 +395,7 @@ impl PolicySource {
         PolicySource { name: PolicyName::new(name), file, path: None, text: text.to_owned() }
     }
 
-    /// Reads, checks and compiles it; reads the files that it speaks of, and of `draft` the text
+    /// Reads, checks, compiles and tests it; reads the files that it speaks of, and of `draft` the text
     /// that it might get.
     pub fn compiled(&self, catalog: &Arc<Catalog>, draft: Option<&PolicySource>) -> Compiled {
         let folder = self.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
@@ -407,7 +407,7 @@ impl PolicySource {
             }
         };
         let surroundings = Surroundings { catalog, files: &files };
-        policy::compile(&self.name, &self.file, &self.text, &surroundings)
+        policy::compile(&self.name, &self.file, &self.text, &surroundings).tested()
     }
 
     fn compile(&self, catalog: &Arc<Catalog>, problems: &mut Vec<String>) -> Option<Arc<Program>> {

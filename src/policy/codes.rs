@@ -389,6 +389,27 @@ pages! {
          already. Hold the stream back, or ask only without a stream.",
         "ladder l { step a -> p escalate when invalid_json; step b -> q }",
         "ladder l { hold full; step a -> p escalate when invalid_json; step b -> q }";
+    EXPECTATION = "P6001", "a test got something else than it expects",
+        "A test is one request: what is `given`, and the rest as in a plain request (a short chat of a \
+         production key, model `auto`, everything healthy). The message says what came of it and why, \
+         attempt by attempt. Either the policy does not do what was meant, or the test does not say it.",
+        "test \"short questions are cheap\" {\n  given input.tokens = 3k\n  expect route == quick\n}",
+        "test \"short questions are cheap\" {\n  given input.tokens = 1k\n  expect route == quick\n}";
+    ATTEMPT_NEVER_MADE = "P6002", "a scripted attempt is never made",
+        "`attempt 2 …` says how the second attempt ends, but the plan was over before: the first \
+         answer was taken, an error was none that anybody else is asked on, or the request was denied.",
+        "attempt 1 ok\nattempt 2 refused",
+        "attempt 1 refused\nattempt 2 ok";
+    CONTRADICTION = "P6003", "a test contradicts itself or the policy",
+        "The request of this test cannot be: it gives one attribute two values, or a value outside of \
+         its bounds, or an attempt outlasts its clock, or it breaks an `assume`. What such a test \
+         shows says nothing about requests that can be.",
+        "given time.hour = 3, time = \"2026-09-14T10:00:00Z\"",
+        "given time = \"2026-09-14T03:00:00Z\"";
+    TEST_WITHOUT_EXPECTATION = "P6004", "a test expects nothing",
+        "A test without `expect` can never fail, so it only looks like a safeguard.",
+        "test \"free users\" { given key.tier = free }",
+        "test \"free users\" { given key.tier = free; expect every model in small }";
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod beside;
 mod candidates;
 mod mix;
+mod reached;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,14 +13,17 @@ use smallvec::SmallVec;
 pub use candidates::output_limit;
 use candidates::{Needs, Ordered, Ranks};
 use mix::{Mix, text_of};
+pub use reached::Meter;
 
 use super::cond::Cond;
 use super::models::duration;
 use super::plan::{
-    AffinityKey, ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal,
-    RemovedBy, Step,
+    AffinityKey, ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Reached,
+    Removal, RemovedBy, Step,
 };
-use super::program::{Assumption, CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
+use super::program::{
+    Assumption, Breach, CapBreach, Hold, ModelSet, Program, Require, Settings, Target,
+};
 use super::schema::{Attr, AttrRef};
 use super::value::{Facts, Value, WorkedOut};
 use crate::catalog::{Live, Model, ModelIdx};
@@ -37,6 +41,8 @@ pub struct Situation<'a> {
     pub allowed: &'a dyn Fn(&Model) -> bool,
     /// The model the client named, where it is in the catalogue.
     pub named: Option<ModelIdx>,
+    /// What is used of budgets and limits.
+    pub meter: &'a dyn Meter,
     /// Who answered last, by the key of a `sticky`; asked only where a policy has one.
     pub remembered: &'a dyn Fn(&AffinityKey) -> Option<ModelIdx>,
     /// Spreads load among equals: different for different requests.
@@ -170,6 +176,13 @@ pub fn decide_listening(
         }
     }
 
+    let reached = reached::strictest(program, situation);
+    if let Some(Reached { breach: Breach::Deny(why), .. }) = &reached
+        && let Some(reached) = &reached
+    {
+        return Decision::Denied(reached.denied(why.as_ref()));
+    }
+
     let named = || situation.named.map(|_| Target::Requested);
     let (route, target) = match matches.first {
         Some(index) => {
@@ -200,6 +213,7 @@ pub fn decide_listening(
         filters,
         settings: if route.is_none() { as_requested(settings) } else { settings },
         requested: route.is_none(),
+        reached,
         route: route.map_or_else(|| "requested".into(), |route| route.rule.name.clone()),
         line: route.map(|route| route.rule.line),
         needs: Needs::of(situation.facts),
@@ -231,6 +245,8 @@ struct Builder<'a> {
     filters: SmallVec<[&'a Require; 4]>,
     settings: Arc<Settings>,
     requested: bool,
+    /// The budget or limit that is used up, if any.
+    reached: Option<Reached>,
     route: Arc<str>,
     line: Option<u32>,
     needs: Needs,
@@ -240,14 +256,29 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn build(&self, target: Target, listener: &mut dyn Listener) -> Decision {
-        let reason = if self.requested { PlanReason::Requested } else { PlanReason::Matched };
         let mut capped = CapWatch { listener, removed_by_cap: false };
+        let instead = match &self.reached {
+            Some(reached) => match (&reached.breach, self.requested) {
+                (Breach::Degrade(target), false) => Some(*target),
+                // Who names a model gets that one or an error.
+                (Breach::Degrade(_), true) => return Decision::Denied(reached.denied(None)),
+                _ => None,
+            },
+            None => None,
+        };
+        let (target, reason) = match (instead, self.requested) {
+            (Some(instead), _) => (instead, PlanReason::Degraded),
+            (None, true) => (target, PlanReason::Requested),
+            (None, false) => (target, PlanReason::Matched),
+        };
         if let Some(plan) = self.plan(target, reason, &mut capped) {
             return Decision::Plan(plan);
         }
         let over_cap = capped.removed_by_cap;
         match (&self.settings.cap, over_cap) {
             (Some(cap), true) => match &cap.breach {
+                // One degrade does not lead to another.
+                CapBreach::Degrade(_) if instead.is_some() => self.too_expensive(None, cap.amount),
                 CapBreach::Degrade(target) => {
                     let plan = self.plan(*target, PlanReason::Degraded, &mut capped);
                     plan.map_or_else(|| self.too_expensive(None, cap.amount), Decision::Plan)
@@ -380,6 +411,8 @@ impl Builder<'_> {
             line: self.line,
             reason,
             arm,
+            ladder: ladder.map(|ladder| ladder.name.clone()),
+            reached: self.reached.clone(),
             steps,
             fallback,
             shadows: self.shadows(listener),

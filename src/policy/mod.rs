@@ -7,6 +7,7 @@
 pub mod check;
 pub mod codes;
 pub mod cond;
+pub mod course;
 pub mod diagnostic;
 pub mod diff;
 pub mod eval;
@@ -23,6 +24,7 @@ pub mod scripted;
 pub mod sources;
 pub mod syntax;
 pub mod table;
+pub mod testing;
 pub mod trace;
 pub mod trial;
 pub mod value;
@@ -51,6 +53,19 @@ impl Compiled {
     /// Whether nothing that was found is an error.
     pub fn is_good(&self) -> bool {
         self.diagnostics.iter().all(|found| found.severity < diagnostic::Severity::Error)
+    }
+}
+
+impl Compiled {
+    /// With what its own tests refute, if nothing else is wrong. The program stays, for who wants to
+    /// look into it.
+    pub fn tested(mut self) -> Compiled {
+        if let Some(program) = self.program.as_ref().filter(|_| self.is_good()) {
+            let tested = testing::run(program, |_| true);
+            self.diagnostics.extend(tested.failures().cloned());
+            self.diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
+        }
+        self
     }
 }
 

@@ -17,7 +17,7 @@ use super::value::{Facts, OwnedValue, Value, WorkedOut};
 /// The tokens of a plain prompt.
 const PROMPT_TOKENS: i64 = 100;
 /// When it comes: a Wednesday at noon.
-const NOON: Timestamp = Timestamp::constant(1_763_553_600, 0);
+pub const NOON: Timestamp = Timestamp::constant(1_763_553_600, 0);
 
 /// What a plain request has for an attribute.
 pub fn plain(attr: Attr) -> Value<'static> {

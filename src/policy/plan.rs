@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::cond::Cond;
-use super::program::{HedgeAfter, Hold, Settings};
+use super::program::{Breach, HedgeAfter, Hold, Settings};
 use crate::catalog::ModelIdx;
 use crate::error_class::ErrorSet;
 use crate::units::{BasisPoints, NanoDollars};
@@ -23,7 +23,7 @@ pub type Candidates = SmallVec<[ModelIdx; 4]>;
 pub enum Decision {
     /// Carry this out.
     Plan(Plan),
-    /// A `deny` rule matched, or the cap's breach is a refusal.
+    /// A `deny` rule matched, or the breach of a budget, a limit or the cap is a refusal.
     Denied(Denied),
     /// There is a rule for this request, but every model was removed.
     NoCandidate(NoCandidate),
@@ -54,6 +54,11 @@ pub struct Plan {
     pub reason: PlanReason,
     /// The arm of a split.
     pub arm: Option<ArmChoice>,
+    /// The ladder that it climbs.
+    pub ladder: Option<Arc<str>>,
+    /// The budget or limit that is used up and does not deny: the strictest one. A `queue` is to be
+    /// waited for before the first attempt.
+    pub reached: Option<Reached>,
     /// What is tried, bottom first; at least one step, each with at least one candidate.
     pub steps: SmallVec<[Step; 1]>,
     /// Who is asked when all candidates of a step have failed in one of these ways.
@@ -143,7 +148,7 @@ pub enum PlanReason {
     Matched,
     /// The client named the model.
     Requested,
-    /// A cap sent it to a cheaper target.
+    /// A cap or a budget sent it to a cheaper target.
     Degraded,
     /// A split chose the target.
     Arm,
@@ -160,16 +165,27 @@ pub struct ArmChoice {
     pub sticky: bool,
 }
 
+/// A budget's mark or a limit that is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The budget or limit.
+    pub rule: Arc<str>,
+    /// The share of a budget at which its mark stands; `None` of a limit.
+    pub mark: Option<BasisPoints>,
+    /// What happens.
+    pub breach: Breach,
+}
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// The rule: a `deny`, or the route whose cap was breached.
+    /// The rule: a `deny`, a budget, a limit, or the route whose cap was breached.
     pub rule: Arc<str>,
     /// What the client is told.
     pub because: Arc<str>,
     /// The HTTP status.
     pub status: u16,
-    /// Whether it is about money.
+    /// Whether it is the cap's.
     pub over_cap: bool,
 }
 
@@ -218,6 +234,18 @@ pub enum RemovedBy {
     Cap(NanoDollars),
     /// It has no price, and there is a cap.
     Unpriced,
+}
+
+impl PlanReason {
+    /// The word of traces and response headers.
+    pub fn word(self) -> &'static str {
+        match self {
+            PlanReason::Matched => "matched",
+            PlanReason::Requested => "requested",
+            PlanReason::Degraded => "degraded",
+            PlanReason::Arm => "arm",
+        }
+    }
 }
 
 impl std::fmt::Display for RemovedBy {

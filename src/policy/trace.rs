@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::cond::{Cond, Declared, DeclaredSource, Op, Operand, Test};
-use super::plan::{Affinity, Decision, Hedging, Plan, PlanReason, Removal};
-use super::program::{HedgeAfter, Hold, Program, Rule, Settings};
+use super::plan::{Affinity, Decision, Hedging, Plan, Removal};
+use super::program::{Breach, HedgeAfter, Hold, Program, Rule, Settings};
 use super::schema::{AttrRef, Type};
 use super::value::{Facts, OwnedValue, Value, Worked, WorkedOut};
 use crate::catalog::{Catalog, ModelIdx};
@@ -301,12 +301,17 @@ fn plan_told(plan: &Plan, catalog: &Catalog) -> Json {
     json!({
         "outcome": "plan",
         "route": plan.route,
-        "reason": match plan.reason {
-            PlanReason::Matched => "matched",
-            PlanReason::Requested => "requested",
-            PlanReason::Degraded => "degraded",
-            PlanReason::Arm => "arm",
-        },
+        "reason": plan.reason.word(),
+        "budget": plan.reached.as_ref().map(|reached| json!({
+            "rule": reached.rule,
+            "mark": reached.mark.map(|mark| mark.to_string()),
+            "action": match reached.breach {
+                Breach::Warn => "warn",
+                Breach::Degrade(_) => "degrade",
+                Breach::Queue(_) => "queue",
+                Breach::Deny(_) => "deny",
+            },
+        })),
         "arm": plan.arm.as_ref().map(|arm| {
             json!({ "split": arm.split, "arm": arm.arm, "sticky": arm.sticky })
         }),

@@ -57,6 +57,7 @@ impl<'p> Trial<'p> {
             enabled: &self.enabled,
             allowed: &|_| true,
             named,
+            meter: &(),
             remembered: &|_| None,
             seed: 0,
             turn: 0,
@@ -103,11 +104,15 @@ impl<'p> Trial<'p> {
     }
 }
 
-/// The models of a plan in the order in which they are asked, each once.
+/// The models of a plan in the order in which they are asked, each once; those that only get second
+/// copies come last.
 pub fn models_of(plan: &Plan) -> Vec<ModelIdx> {
     let mut models: Vec<ModelIdx> = Vec::new();
     let fallback = plan.fallback.iter().flat_map(|(models, _)| models);
-    for model in plan.steps.iter().flat_map(|step| &step.candidates).chain(fallback) {
+    let copies = plan.steps.iter().filter_map(|step| step.hedge.as_ref());
+    let copies = copies.flat_map(|hedge| &hedge.candidates);
+    let steps = plan.steps.iter().flat_map(|step| &step.candidates);
+    for model in steps.chain(fallback).chain(copies) {
         if !models.contains(model) {
             models.push(*model);
         }

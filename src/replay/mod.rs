@@ -238,6 +238,7 @@ impl Worker {
             enabled: &self.enabled,
             allowed,
             named,
+            meter: &(),
             remembered,
             seed: RequestId::parse(id).map_or(0, |id| id.as_u128() as u64),
             turn,

@@ -154,6 +154,11 @@ async fn what_is_wrong_is_said_and_changes_nothing() {
     let findings = reply.json()["findings"].clone();
     assert_eq!(findings.as_array().unwrap().len(), 2, "{findings}");
     assert_eq!((&findings[0]["line"], &findings[0]["severity"]), (&json!(1), &json!("error")));
+    // What its own test refutes is no better.
+    let refuted = format!("{OLD}test \"t\" {{\n  expect model == \"sim/large\"\n}}\n");
+    let reply = ask(&door, Method::PUT, "/policies/main/staged", refuted).await;
+    assert_eq!((reply.status, reply.code().as_str()), (422, "policy_has_errors"));
+    assert_eq!(reply.json()["findings"][0]["code"], "P6001");
     assert_eq!(ask(&door, Method::GET, "/policies/main/staged", "").await.status, 404);
 
     assert_eq!(post(&door, "activate", json!({})).await.code(), "nothing_staged");

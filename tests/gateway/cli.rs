@@ -264,6 +264,123 @@ fn serve_does_not_start_on_what_is_wrong() {
     drop(holder);
 }
 
+const TESTED: &str = "\
+pool small = [sim/small] pick first
+pool large = [sim/large] pick first
+route hard when difficulty > 0.6 -> large
+default -> small { fallback large on transient }
+
+test \"hard\" {
+  given difficulty = 0.9
+  expect route == hard
+}
+test \"<easy> & 'cheap'\" {
+  expect answered by small
+}
+";
+
+#[test]
+fn test_runs_what_policies_say_of_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.policy");
+    std::fs::write(&file, TESTED).unwrap();
+    let good = run(folder.path(), &["test", "a.policy"]);
+    assert_eq!(code(&good), 0, "{}{}", said(&good), complained(&good));
+    for hint in ["test hard ... ok", "2 passed; 0 failed", "coverage: 80% (rules 2/2"] {
+        assert!(said(&good).contains(hint), "{hint}: {}", said(&good));
+    }
+    let gaps = said(&run(folder.path(), &["test", ".", "--coverage"]));
+    assert!(gaps.contains("a.policy:4: the fallback is never asked"), "{gaps}");
+
+    std::fs::write(&file, TESTED.replace("0.9", "0.5")).unwrap();
+    let check = run(folder.path(), &["check", "a.policy"]);
+    assert_eq!((code(&check), said(&check).contains("P6001")), (1, true), "{}", said(&check));
+    let bad = run(folder.path(), &["test", "a.policy", "--junit", "out.xml"]);
+    assert_eq!(code(&bad), 1);
+    for hint in ["test hard ... FAILED", "P6001", "it was `default`", "1 passed; 1 failed"] {
+        assert!(said(&bad).contains(hint), "{hint}: {}", said(&bad));
+    }
+    let xml = std::fs::read_to_string(folder.path().join("out.xml")).unwrap();
+    assert!(xml.contains("name=\"&lt;easy&gt; &amp; &apos;cheap&apos;\""), "{xml}");
+    assert!(xml.contains("tests=\"2\" failures=\"1\" errors=\"0\""), "{xml}");
+    assert!(xml.contains("<failure type=\"P6001\"") && !xml.contains("\u{1b}"), "{xml}");
+    assert_eq!(xml.matches("<testcase").count(), 2);
+
+    let told = json(&run(folder.path(), &["test", "--json", "."]));
+    assert_eq!((&told["passed"], &told["failed"]), (&1.into(), &1.into()), "{told}");
+    let first = &told["policies"][0]["tests"][0];
+    assert_eq!((&first["ok"], &first["failures"][0]["code"]), (&false.into(), &"P6001".into()));
+    assert_eq!(told["policies"][0]["coverage"]["rules"]["of"], 2);
+
+    let some = run(folder.path(), &["test", "a.policy", "--filter", "easy"]);
+    assert_eq!(code(&some), 0, "{}", said(&some));
+    assert!(said(&some).contains("1 passed; 0 failed; 1 filtered out"), "{}", said(&some));
+}
+
+#[test]
+fn test_tells_what_it_cannot_test() {
+    let folder = folder();
+    let broken = run(folder.path(), &["test", "bad.policy", "--junit", "out.xml"]);
+    assert_eq!(code(&broken), 1);
+    assert!(said(&broken).contains("sim/nobody"), "{}", said(&broken));
+    let xml = std::fs::read_to_string(folder.path().join("out.xml")).unwrap();
+    assert!(xml.contains("<error type=\"P") && xml.contains("errors=\"1\""), "{xml}");
+    let none = run(folder.path(), &["test", "good.policy"]);
+    assert_eq!((code(&none), said(&none).contains("0 passed; 0 failed")), (0, true));
+    for wrong in
+        [&["test"][..], &["test", "none.policy"], &["test", "good.policy", "--junit", "no/f"]]
+    {
+        let wrong = run(folder.path(), wrong);
+        assert_eq!(code(&wrong), 2);
+        assert!(!complained(&wrong).is_empty());
+    }
+}
+
+#[test]
+fn test_runs_again_when_an_imported_file_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("shared")).unwrap();
+    std::fs::write(at("shared/pools.policy"), "pool p = [sim/small] pick first\n").unwrap();
+    let policy = "import \"shared/pools.policy\" as shared\ndefault -> shared.p\n\
+                  test \"t\" {\n  expect model == \"sim/small\"\n}\n";
+    std::fs::write(at("a.policy"), policy).unwrap();
+    let mut child = program(folder.path())
+        .args(["test", "a.policy", "--watch"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    for stream in [
+        Box::new(child.stdout.take().unwrap()) as Box<dyn Read + Send>,
+        Box::new(child.stderr.take().unwrap()),
+    ] {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
+    }
+    let until = |wanted: &str| loop {
+        let line = told.recv_timeout(Duration::from_secs(30)).expect(wanted);
+        if line.contains(wanted) {
+            return;
+        }
+    };
+    until("1 passed; 0 failed");
+    until("waiting for changes");
+    std::fs::write(at("shared/pools.policy"), "pool p = [sim/large] pick first\n").unwrap();
+    until("0 passed; 1 failed");
+    until("waiting for changes");
+    std::fs::write(at("a.policy"), policy.replace("sim/small", "sim/large")).unwrap();
+    until("1 passed; 0 failed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// A gateway in a process of its own.
 struct Process {
     child: Child,

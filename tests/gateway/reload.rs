@@ -160,3 +160,34 @@ async fn requests_under_way_keep_their_world() {
     let (old, ()) = futures_util::future::join(door.ask("auto", COUNT), change).await;
     assert_eq!((old.status, old.own("model")), (200, "sim/slow"), "{}", old.text());
 }
+
+const TESTED: &str = "pool p = [sim/small] pick first\ndefault -> p\n\
+test \"short questions stay small\" {\n  expect model == \"sim/small\"\n}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_test_fails_does_not_start() {
+    let failing = TESTED.replace("[sim/small]", "[sim/large]");
+    let why = Setup::policy(failing).try_open().await.err().unwrap();
+    for hint in ["P6001", "main.policy:4", "short questions stay small", "it was `sim/large`"] {
+        assert!(why.contains(hint), "{hint}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_test_fails_replaces_none() {
+    let setup = Setup::policy(TESTED).tail("admin: { listen: \"127.0.0.1:0\" }");
+    let door = setup.open().await;
+    let file = door.file("main.policy");
+    assert_eq!(model_of(&door).await, "sim/small");
+    put(&file, &TESTED.replace("[sim/small]", "[sim/large]"));
+    let figures = format!("{}/metrics", door.admin.as_ref().expect("an admin listener"));
+    until("the failing one is refused", || async {
+        let text = door.client.get(&figures).send().await.unwrap().text().await.unwrap();
+        text.contains("last_reload_successful 0")
+    })
+    .await;
+    assert_eq!(model_of(&door).await, "sim/small");
+    let next = TESTED.replace("sim/small", "sim/medium");
+    put(&file, &next);
+    until("the good one is taken", || async { model_of(&door).await == "sim/medium" }).await;
+}

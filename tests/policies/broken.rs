@@ -30,7 +30,7 @@ fn explained(file: &str, text: &str) -> Result<(), String> {
     let found = &compiled.diagnostics;
     let shown: Vec<String> =
         found.iter().map(|one| render(one, &compiled.sources, false)).collect();
-    same_as_before(file, &(shown.join("\n\n") + "\n"))?;
+    same_as_before(FOLDER, file, &(shown.join("\n\n") + "\n"))?;
     if compiled.program.is_some() || !found.iter().any(|one| one.severity == Severity::Error) {
         return Err("it compiles".to_owned());
     }
@@ -48,8 +48,8 @@ fn explained(file: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn same_as_before(file: &str, shown: &str) -> Result<(), String> {
-    let snapshot = path(FOLDER).join(file).with_extension("stderr");
+pub fn same_as_before(folder: &str, file: &str, shown: &str) -> Result<(), String> {
+    let snapshot = path(folder).join(file).with_extension("stderr");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&snapshot, shown).unwrap();
         return Ok(());
@@ -62,7 +62,7 @@ fn same_as_before(file: &str, shown: &str) -> Result<(), String> {
 }
 
 /// Line and code of every finding that the policy's comments announce.
-fn marked(text: &str) -> Vec<(usize, &str)> {
+pub fn marked(text: &str) -> Vec<(usize, &str)> {
     let mut marked = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some((_, marks)) = line.split_once("#~") else { continue };
@@ -74,7 +74,7 @@ fn marked(text: &str) -> Vec<(usize, &str)> {
     marked
 }
 
-fn line(text: &str, finding: &Diagnostic) -> usize {
+pub fn line(text: &str, finding: &Diagnostic) -> usize {
     position(text, finding.primary.span.start as usize).line
 }
 

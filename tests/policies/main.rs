@@ -4,6 +4,7 @@
 
 mod broken;
 mod examples;
+mod failing;
 mod fuzz;
 mod situation;
 mod spellings;

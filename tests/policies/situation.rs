@@ -80,6 +80,7 @@ impl Request {
             enabled: &ModelSet::of(&CATALOG, |_| true),
             allowed: &|_| true,
             named,
+            meter: &(),
             remembered: &|_| None,
             seed: 0,
             turn: 0,

@@ -162,9 +162,14 @@ impl<'a> Checker<'a> {
                 Item::Let { body: LetBody::List(list), .. } => {
                     names.lists.entry(word.to_owned()).or_insert(&list.node);
                 }
-                Item::Budget { .. } => _ = names.budgets.insert(word.to_owned()),
+                Item::Budget { .. } => {
+                    names.budgets.insert(word.to_owned());
+                    shared.rules.insert(full);
+                }
                 Item::Route { .. } => _ = shared.routes.insert(full),
-                Item::Deny { .. } | Item::Require { .. } => _ = shared.rules.insert(full),
+                Item::Deny { .. } | Item::Require { .. } | Item::Limit { .. } => {
+                    shared.rules.insert(full);
+                }
                 _ => {}
             }
             if matches!(line.node, Item::Let { .. }) && Attr::named(word).is_some() {

@@ -123,6 +123,7 @@ impl Request {
             enabled: &ModelSet::of(&CATALOG, |model| !self.off.contains(&model)),
             allowed: &forbidden,
             named,
+            meter: &(),
             remembered: &|_| self.remembered,
             seed: self.seed,
             turn: self.turn,

@@ -97,6 +97,7 @@ fn situation<'a>(program: &Program, facts: &'a dyn Facts, live: &'a Live) -> Sit
         enabled: &ALL,
         allowed: &|_| true,
         remembered: &|_| None,
+        meter: &(),
         named: None,
         seed: 0,
         turn: 0,
