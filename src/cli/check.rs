@@ -158,7 +158,7 @@ pub(super) fn compile(path: &Path, catalog: &Arc<Catalog>) -> Result<Checked, St
     let files =
         |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
-    let surroundings = Surroundings { catalog, files: &files };
+    let surroundings = Surroundings::new(catalog, &files).on(jiff::Zoned::now().date());
     let compiled = policy::compile(&PolicyName::new(name), &file, &text, &surroundings);
     Ok(Checked { file, text, compiled })
 }

@@ -35,19 +35,12 @@ use crate::dialect::passage::Inexpressible;
 use crate::dialect::{Answer, Passage, Request, UpstreamError, Usage};
 use crate::error_class::{ErrorClass, ErrorSet};
 use crate::facts::RequestFacts;
-use crate::policy::plan::{Plan, Step};
+use crate::policy::plan::{DEFAULT_TOTAL, MOST_CANDIDATES, Plan, Step};
 use crate::policy::program::{OnLossy, Retry, Timeouts};
 use crate::provider::{Extra, Provider};
 use attempt::{Attempt, Opened, OpenedContent};
 use outcome::AttemptFacts;
 use spending::Purse;
-
-/// The clock of the whole request, where nothing else is said.
-pub const DEFAULT_TOTAL: Duration = Duration::from_secs(600);
-
-/// How many of a step's candidates are asked at most. A pool may follow the whole catalogue, and an
-/// outage of many must not turn one request into hundreds.
-const MOST_CANDIDATES: usize = 8;
 
 /// One request with its plan.
 pub struct Job {

@@ -331,7 +331,7 @@ impl PolicySource {
         let files = |name: &str| {
             std::fs::read_to_string(self.folder.join(name)).map_err(|error| error.to_string())
         };
-        let surroundings = Surroundings { catalog, files: &files };
+        let surroundings = Surroundings::new(catalog, &files).on(jiff::Zoned::now().date());
         let compiled = policy::compile(&self.name, &self.file, &self.text, &surroundings);
         let waiting = compiled.program.iter().flat_map(|program| &program.waiting);
         for diagnostic in compiled.diagnostics.iter().chain(waiting) {

@@ -16,7 +16,9 @@ use super::plan::{
     ArmChoice, Candidates, Decision, Denied, NoCandidate, Plan, PlanReason, Removal, RemovedBy,
     Step,
 };
-use super::program::{Assumption, CapBreach, Hold, ModelSet, Program, Require, Settings, Target};
+use super::program::{
+    Assumption, CapBreach, Hold, Member, ModelSet, Program, Require, Settings, Target,
+};
 use super::schema::{Attr, AttrRef};
 use super::value::{Facts, Value};
 use crate::catalog::{Live, Model, ModelIdx};
@@ -196,6 +198,27 @@ pub fn decide_listening(
         needs: Needs::of(situation.facts),
     };
     builder.build(target, listener)
+}
+
+/// What removes a model whatever the rules say: its own settings, and the shape of the request.
+pub(in crate::policy) fn removed_by_shape(
+    program: &Program,
+    situation: &Situation<'_>,
+    model: ModelIdx,
+    settings: &Settings,
+    requested: bool,
+) -> Option<RemovedBy> {
+    let builder = Builder {
+        program,
+        situation,
+        filters: SmallVec::new(),
+        settings: Arc::default(),
+        requested,
+        route: Arc::default(),
+        line: None,
+        needs: Needs::of(situation.facts),
+    };
+    builder.removed_by(&Member { model, when: None }, settings)
 }
 
 /// A named model is answered by that model or by an error, never by another.

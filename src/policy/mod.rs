@@ -60,13 +60,27 @@ pub fn compile(
     let sources = Arc::new(loaded.sources);
     let readable =
         loaded.diagnostics.iter().all(|found| found.severity < diagnostic::Severity::Error);
-    let (program, found) = check::check(name, &sources, &loaded.units, surroundings);
+    let check::Checked { program, diagnostics: found, seen } =
+        check::check(name, &sources, &loaded.units, surroundings);
+    let is_error = |found: &diagnostic::Diagnostic| found.severity == diagnostic::Severity::Error;
+    let sound = readable && !found.iter().any(is_error);
     let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(found);
+    if let Some(program) = &program {
+        let subject =
+            prove::Subject { program, units: &loaded.units, seen: &seen, today: surroundings.today };
+        if sound {
+            diagnostics.extend(prove::findings(&subject));
+        } else if readable && !seen.incomplete {
+            // What is wrong elsewhere may hide a gap, but makes none.
+            diagnostics.extend(prove::gap(&subject));
+        }
+    }
+    let sound = !diagnostics.iter().any(is_error);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
     let tree = loaded.units.into_iter().next().map_or_else(syntax::tree::File::empty, |it| it.tree);
     Compiled {
-        program: program.filter(|_| readable).map(Arc::new),
+        program: program.filter(|_| sound).map(Arc::new),
         tree,
         sources,
         diagnostics,

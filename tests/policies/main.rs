@@ -22,7 +22,7 @@ fn compiled(file: &str, text: &str) -> Compiled {
         "house-style.md" => Ok("Be brief.".to_owned()),
         _ => std::fs::read_to_string(path("policies").join(name)).map_err(|_| "no such file".into()),
     };
-    let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+    let surroundings = Surroundings::new(&CATALOG, &files);
     compile(&PolicyName::new("test"), file, text, &surroundings)
 }
 

@@ -75,28 +75,6 @@ impl<'a> Checker<'a> {
                 rules.routes.push((Route { rule, target, is_default, body, settings }, span));
             }
         }
-        if default.is_none() && part.given.is_none() && !self.is_library() {
-            self.refuse_without_default(tree);
-        }
-    }
-
-    fn refuse_without_default(&mut self, tree: &File) {
-        if self.names.broken.contains("default") {
-            return;
-        }
-        let last = tree.items.last().map_or_else(Span::default, |line| line.span);
-        // The first line of the last statement: its block says nothing about this.
-        let text = self.text[last.range()].lines().next().unwrap_or_default();
-        let end = last.start + text.trim_end().len() as u32;
-        self.report(
-            Diagnostic::error(
-                codes::NO_DEFAULT,
-                Span { start: last.start, end },
-                "there is no `default`",
-                "the file ends here; what happens to a request that no route takes?",
-            )
-            .help("end the file with `default -> POOL`"),
-        );
     }
 
     fn alias(&mut self, part: &Part, from: &tree::Text) -> Rule {
