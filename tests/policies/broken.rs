@@ -54,7 +54,7 @@ fn explained(folder: &str, file: &str, text: &str) -> Result<(), String> {
         return Err(format!("marked {marked:?}, found {lines:?}"));
     }
     for one in found {
-        spans_lie_within(one, text)?;
+        spans_lie_within(one, compiled.sources.text())?;
         fixes_work(one, &compiled, file, text)?;
     }
     Ok(())

@@ -76,7 +76,7 @@ pub(super) struct Seen {
     pub unused: Vec<Span>,
     /// Conditions of `models where` in pools.
     pub pools: Vec<Cond>,
-    /// A statement could not be read.
+    /// A statement could not be read, or a route has no target.
     pub incomplete: bool,
 }
 
@@ -95,7 +95,8 @@ pub(super) fn check(
     let mut found = checker.diagnostics;
     found.retain(|it| told.insert((it.code, it.primary.span, it.message.clone())));
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    let seen = Seen { incomplete: units.iter().any(|unit| !unit.broken.is_empty()), ..checker.seen };
+    let mut seen = checker.seen;
+    seen.incomplete |= units.iter().any(|unit| !unit.broken.is_empty());
     Checked { program, diagnostics: found, seen }
 }
 

@@ -68,7 +68,9 @@ impl<'a> Checker<'a> {
             let rule = Rule { when: unwritten(rule.when), ..rule };
             let body =
                 body.map_or_else(Settings::default, |body| self.settings(body, Place::Route));
-            if let Some(target) = self.target(to) {
+            let target = self.target(to);
+            self.seen.incomplete |= target.is_none();
+            if let Some(target) = target {
                 self.refuse_unnamed_model(target, &rule, to.span);
                 let settings = Arc::new(rules.defaults.overlaid(&body));
                 let is_default = matches!(line.node, Item::Default { .. });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cells::{Leaf, Role, everybody, leaves};
+use super::example::about;
 use super::findings::Search;
 use super::prover::{Reach, RuleRef, Stops};
 use super::shape::Found;
@@ -40,9 +41,9 @@ impl Search<'_> {
         for bite in caps.into_values() {
             let (message, label, help) = match (bite.never, bite.always) {
                 (true, _) => {
-                    let most = bite.most.map_or_else(String::new, |most| format!(": at most ${most}"));
+                    let most = bite.most.map_or_else(String::new, |most| format!(": an answer costs at most ${}", about(most)));
                     (
-                        format!("this cap can never bite: no request costs that much{most}"),
+                        format!("this cap can never bite{most}"),
                         "above every worst case",
                         "lower it, or remove it",
                     )
@@ -181,6 +182,11 @@ impl Search<'_> {
                         text: filter.text.to_string(),
                         ..useful(span)
                     });
+                    if filter.live.is_none() && self.is_false(&filter.cond) {
+                        bite.always = false; // Told where its condition is looked at.
+                        bite.never = false;
+                        continue;
+                    }
                     let live = filter.live.is_some();
                     let passes = |model: &ModelIdx| passes(filter, *model);
                     let models = || leaf.models.iter().map(|it| it.0);
@@ -189,6 +195,15 @@ impl Search<'_> {
                 }
             }
         }
+    }
+
+    /// Whether no model at all can meet a condition.
+    fn is_false(&self, cond: &crate::policy::cond::Cond) -> bool {
+        let tests = cond.tests();
+        let axes = super::axes::Axes::of(crate::policy::table::classes::Space::spanned_by(
+            tests.iter().copied(),
+        ));
+        tests.len() > 1 && axes.regions(cond).is_ok_and(|regions| regions.is_empty())
     }
 
     fn idle_budgets(&mut self) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::bite::sized;
 use super::cells::{Cell, Leaf, Role, Steps, leaves, ways};
 use super::escape::{Region, Room};
-use super::example::{example, say_int};
+use super::example::{about, say_int};
 use super::findings::Search;
 use super::invariants::{Promise, Verdict, changes_models, said_count};
 use super::prover::{Reach, RuleRef, Stops};
@@ -160,7 +160,7 @@ impl Search<'_> {
         } else if let Some(pool) = course.steps.first().and_then(|leaf| leaf.pool) {
             found = found.also(program.pools[pool].span, "and goes here");
         }
-        found.note(format!("example: {}", example(said)))
+        found.note(self.example_of(promise, said))
     }
 
     // ---- cost ------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ impl Search<'_> {
                     None => open = Some("the bound that was found is above the claim, and no request was found that reaches it"),
                     Some((said, cost)) => {
                         let label = match cost {
-                            Some(cost) => format!("could cost up to ${cost}"),
+                            Some(cost) => format!("could cost up to ${}", about(cost)),
                             None => "has no upper bound".to_owned(),
                         };
                         let mut found = self.bound_broken(promise, course, &said, label);
@@ -262,8 +262,7 @@ impl Search<'_> {
         if course.steps.iter().any(|leaf| leaf.requested) && course.allowance.is_none() {
             return Some((said, None));
         }
-        // What it costs for sure if everything but the last attempt goes wrong: the cheapest models
-        // of every step, as many as are asked.
+        // What it costs if everything but the last attempt goes wrong, and the cheap ones are away.
         let cost = |said: &Said| -> Option<NanoDollars> {
             let worst = |leaf: &Leaf| -> Option<Vec<NanoDollars>> {
                 let own = leaf.settings(&course.cell.settings);
@@ -274,7 +273,7 @@ impl Search<'_> {
                     .filter(|model| leaf.keeps(&own, *model) && self.left(said, *model, &own))
                     .filter_map(|model| self.worst(said, model, &own))
                     .collect();
-                costs.sort_unstable();
+                costs.sort_unstable_by(|a, b| b.cmp(a));
                 costs.truncate(MOST_CANDIDATES);
                 Some(costs)
             };

@@ -96,7 +96,10 @@ impl Search<'_> {
             _ => None,
         });
         let Some(first) = first else {
-            return found.help("remove it, or narrow the `deny`");
+            return found.help(match by.is_empty() {
+                true => "remove it",
+                false => "remove it, or narrow the `deny`",
+            });
         };
         let reachable = self.prover.any_escapes(
             rooms,

@@ -36,6 +36,56 @@ pub fn example(said: &Said) -> String {
     parts.join(", ")
 }
 
+/// The same, with what these conditions look at said first, also where it is as in a plain request.
+pub(super) fn example_for(said: &Said, conds: &[&Cond]) -> String {
+    let mut whole = Said::default();
+    for test in conds.iter().flat_map(|cond| cond.tests()) {
+        let operand = &test.operand;
+        let shown = match operand {
+            Operand::Attr(attr) => {
+                let def = attr.attr.def();
+                !matches!(attr.attr, Attr::RequestAuto | Attr::RequestModel)
+                    && !matches!(def.ty, Type::Set | Type::Time)
+                    && !matches!(attr.attr, Attr::TimeHour | Attr::TimeWeekday | Attr::TimeDate)
+            }
+            Operand::Declared(_) => true,
+        };
+        if shown && !whole.operands().any(|(known, _)| known == operand) {
+            whole.say(operand, operand.value(said).to_owned());
+        }
+    }
+    for (operand, value) in said.operands() {
+        // What is declared is what its source says; one of the two is enough.
+        let known = whole.operands().any(|(known, _)| match (known, operand) {
+            (Operand::Declared(declared), Operand::Attr(attr)) => {
+                matches!(&declared.source, Some(crate::policy::cond::DeclaredSource::Attr(it)) if it == attr)
+            }
+            _ => false,
+        });
+        if !known {
+            whole.say(operand, value.clone());
+        }
+    }
+    whole.at(said.now());
+    let mut text = example(&whole);
+    for (name, value) in said.sets() {
+        if !matches!(value, OwnedValue::Set(set) if set.is_empty()) {
+            text = format!("{name} = {}, {text}", written(&Type::Set, value));
+        }
+    }
+    text
+}
+
+/// An amount as people say it: never less than it is.
+pub(super) fn about(amount: NanoDollars) -> NanoDollars {
+    let unit = match amount.0 {
+        1_000_000_000.. => 10_000_000,
+        1_000_000.. => 100_000,
+        _ => 1,
+    };
+    NanoDollars(amount.0.div_ceil(unit).saturating_mul(unit))
+}
+
 fn type_of(operand: &Operand) -> Type {
     match operand {
         Operand::Attr(attr) => attr.attr.def().ty.clone(),

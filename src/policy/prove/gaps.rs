@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cells::{Cell, Leaf, leaves, ways};
 use super::escape::{Region, Room};
-use super::example::{example, listed};
+use super::example::{example, example_for, listed};
 use super::findings::Search;
 use super::prover::{Reach, RuleRef, Stops};
 use crate::catalog::ModelIdx;
@@ -16,7 +16,7 @@ use crate::policy::plain::Said;
 use crate::policy::plan::Decision;
 use crate::policy::program::{CapBreach, Settings, Target};
 use crate::policy::schema::{Attr, AttrRef};
-use crate::policy::syntax::tree::Span;
+use crate::policy::syntax::tree::{Item, Span};
 
 /// Something that takes a model away from some requests.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,8 @@ impl Search<'_> {
     /// Without a `default`: whether the routes take every request that leaves the choice to them.
     pub fn gap(&mut self) {
         let program = self.program;
-        if program.routes.iter().any(|route| route.is_default && !route.rule.name.contains('.')) {
+        let own = self.units.first().map_or(&[][..], |unit| &unit.tree.items);
+        if own.iter().any(|line| matches!(line.node, Item::Default { .. })) {
             return;
         }
         let auto = Operand::Attr(AttrRef::plain(Attr::RequestAuto));
@@ -302,7 +303,8 @@ impl Search<'_> {
                 found = found.also(span, "none of these is left");
             }
         }
-        found = found.note(format!("example: {}", example(said)));
+        let own = &program.routes[index].rule.own;
+        found = found.note(format!("example: {}", example_for(said, &[own])));
         let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
         for (model, why) in removed {
             let name = program.catalog[model].id.to_string();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::bite::sized;
 use super::cells::{Cell, Leaf, Role, everybody, leaves};
 use super::escape::{Region, Room};
-use super::example::{example, figures, listed, say_model};
+use super::example::{example, example_for, figures, listed, say_model};
 use super::findings::Search;
 use super::prover::{Reach, RuleRef, Stops};
 use super::shape::Found;
@@ -110,6 +110,10 @@ impl Search<'_> {
         let confirmed = self.comes_to(&said, route);
         debug_assert!(confirmed || !certain, "{route:?}: {}", example(&said));
         confirmed.then_some(said)
+    }
+
+    pub(super) fn example_of(&self, promise: Promise<'_>, said: &Said) -> String {
+        format!("example: {}", example_for(said, &[&promise.invariant.rule.own]))
     }
 
     pub(super) fn broken(&self, promise: Promise<'_>, label: String) -> Diagnostic {
@@ -390,9 +394,12 @@ impl Search<'_> {
         if let Some(pool) = leaf.pool {
             found = found.also(program.pools[pool].span, "and this pool may give the model");
         }
-        found = found.note(format!("example: {}", example(&breaker.said)));
+        let conds = [&promise.invariant.rule.own, &self.rule(route).own];
+        found = found.note(format!("example: {}", example_for(&breaker.said, &conds)));
         let mut ways_out = Vec::new();
-        if let Some(other) = self.other_than(promise.invariant) {
+        if self.program.routes[breaker.route].is_default {
+            ways_out.push("take these requests with a route above".to_owned());
+        } else if let Some(other) = self.other_than(promise.invariant) {
             ways_out.push(format!("narrow the route (`and {other}`)"));
         }
         let claim = match quantifier {
@@ -482,7 +489,8 @@ impl Search<'_> {
             None => String::new(),
         };
         let help = format!("add `require NAME{when} only models where {only}`");
-        let example = format!("example: {}", example(&said));
+        let example =
+            format!("example: {}", example_for(&said, &[&promise.invariant.rule.own]));
         if counts {
             let label = format!("a client that names {} gets it ({figure})", names[0]);
             return Some(self.broken(promise, label).note(example).help(help));
@@ -533,7 +541,7 @@ impl Search<'_> {
                             let found = self
                                 .broken(promise, label)
                                 .also(route.rule.span, "this route takes the request")
-                                .note(format!("example: {}", example(&said)))
+                                .note(self.example_of(promise, &said))
                                 .help("add such a model to its pool or a fallback");
                             return Verdict::Broken(Box::new(found));
                         }
@@ -635,7 +643,7 @@ impl Search<'_> {
                             .broken(promise, label)
                             .also(shadow.at.0, "this copy goes out")
                             .also(program.routes[index].rule.span, "this route takes the request")
-                            .note(format!("example: {}", example(&said)));
+                            .note(self.example_of(promise, &said));
                         let found = match self.other_than(promise.invariant) {
                             Some(other) => found.help(format!("narrow the route (`and {other}`), or remove the shadow")),
                             None => found.help("remove the shadow"),
@@ -666,7 +674,7 @@ impl Search<'_> {
                         let found = self
                             .broken(promise, label)
                             .also(route.rule.span, "this route takes the request")
-                            .note(format!("example: {}", example(&said)));
+                            .note(self.example_of(promise, &said));
                         return Verdict::Broken(Box::new(found.help(
                             "narrow this route, or move the ones that are meant above it",
                         )));
@@ -691,7 +699,7 @@ impl Search<'_> {
                 && let Some(said) = self.shown(&room, None)
             {
                 let label = "broken by requests that get the model they name".to_owned();
-                let found = self.broken(promise, label).note(format!("example: {}", example(&said)));
+                let found = self.broken(promise, label).note(self.example_of(promise, &said));
                 return Verdict::Broken(Box::new(found.help("add `requested` to the list")));
             }
         }
@@ -711,7 +719,7 @@ impl Search<'_> {
                 }
                 let found = self
                     .broken(promise, "some of them are not denied".to_owned())
-                    .note(format!("example: {}", example(&said)))
+                    .note(self.example_of(promise, &said))
                     .help("widen a `deny`");
                 Verdict::Broken(Box::new(found))
             }
@@ -765,7 +773,7 @@ impl Search<'_> {
         let found = self
             .broken(promise, label)
             .also(at, "denies the request")
-            .note(format!("example: {}", example(said)));
+            .note(self.example_of(promise, said));
         Verdict::Broken(Box::new(match self.other_than(promise.invariant) {
             Some(other) => found.help(format!("narrow it (`and {other}`)")),
             None => found.help("claim it for fewer requests, with `when`"),

@@ -106,34 +106,33 @@ fn extent(cond: &Cond) -> Option<Span> {
 }
 
 fn contradiction(cond: &Cond, whole: Span, axes: &Axes) -> Diagnostic {
-    let mut found = Diagnostic::warning(
-        codes::ALWAYS_FALSE,
-        whole,
-        "this condition is false on its own",
-        "no value fits all of it",
-    );
+    let help = "did you mean `or`? Or remove what can never match";
+    let message = "this condition is false on its own";
     // As few of its parts as contradict each other.
-    if let Cond::And(all) = cond {
-        let mut needed: Vec<&Cond> = all.iter().collect();
-        let mut index = 0;
-        while index < needed.len() && needed.len() > 1 {
-            let mut fewer = needed.clone();
-            fewer.remove(index);
-            let rest = Cond::And(fewer.iter().map(|it| (*it).clone()).collect());
-            match axes.regions(&rest) {
-                Ok(regions) if regions.is_empty() => needed = fewer,
-                _ => index += 1,
-            }
-        }
-        if needed.len() > 1 && needed.len() < 4 {
-            for part in needed {
-                if let Some(span) = extent(part).filter(|span| *span != whole) {
-                    found = found.also(span, "one of those that contradict each other");
-                }
-            }
+    let mut needed: Vec<&Cond> = match cond {
+        Cond::And(all) => all.iter().collect(),
+        _ => Vec::new(),
+    };
+    let mut index = 0;
+    while index < needed.len() && needed.len() > 1 {
+        let mut fewer = needed.clone();
+        fewer.remove(index);
+        let rest = Cond::And(fewer.iter().map(|it| (*it).clone()).collect());
+        match axes.regions(&rest) {
+            Ok(regions) if regions.is_empty() => needed = fewer,
+            _ => index += 1,
         }
     }
-    found.help("did you mean `or`? Or remove what can never match")
+    let spans: Vec<Span> = needed.iter().filter_map(|part| extent(part)).collect();
+    if let ([first, second], 2) = (spans.as_slice(), needed.len())
+        && first.end <= second.start
+    {
+        let label = "no value fits this and the other";
+        return Diagnostic::warning(codes::ALWAYS_FALSE, *second, message, label)
+            .also(*first, "the other")
+            .help(help);
+    }
+    Diagnostic::warning(codes::ALWAYS_FALSE, whole, message, "no value fits all of it").help(help)
 }
 
 impl Parts {

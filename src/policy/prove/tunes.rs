@@ -1,6 +1,6 @@
 //! `tune`s that overlap and disagree (P4006).
 
-use super::example::example;
+use super::example::{example, example_for};
 use super::findings::Search;
 use super::prover::{Reach, RuleRef};
 use crate::policy::codes;
@@ -53,7 +53,10 @@ impl Search<'_> {
         )
         .also(first.span, "overridden where both match");
         let found = match both {
-            true => found.note(format!("example: {}", example(&said))),
+            true => {
+                let conds = [&first.own, &second.own];
+                found.note(format!("example: {}", example_for(&said, &conds)))
+            }
             false => found.note("they may overlap: a regular expression is involved"),
         };
         Some(found.help("make their conditions exclude each other, or say it in one of them only"))
