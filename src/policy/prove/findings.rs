@@ -48,7 +48,10 @@ pub fn findings(subject: &Subject<'_>) -> Vec<Diagnostic> {
 
 /// Whether some request falls through, of a policy that has other faults.
 pub fn gap(subject: &Subject<'_>) -> Vec<Diagnostic> {
-    let Ok(prover) = Prover::new(subject.program, &[]) else { return Vec::new() };
+    let demands = demands(subject.program);
+    let Ok(prover) = Prover::new(subject.program, &demands.iter().collect::<Vec<_>>()) else {
+        return Vec::new();
+    };
     let mut search = Search::of(subject, prover);
     search.gap();
     search.found

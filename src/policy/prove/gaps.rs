@@ -44,11 +44,8 @@ impl Search<'_> {
         let auto = Operand::Attr(AttrRef::plain(Attr::RequestAuto));
         let auto = Cond::test(auto, Op::IsTrue, Span::default());
         let everything = self.prover.axes.everything();
-        // Without any route there is no axis for it, and a plain request leaves the choice.
-        let rooms = match self.prover.regions(&auto) {
-            Ok(regions) if !regions.is_empty() => self.prover.rooms_in(&everything, &regions),
-            _ => vec![everything],
-        };
+        let regions = self.prover.regions(&auto).unwrap_or_default();
+        let rooms = self.prover.rooms_in(&everything, &regions);
         let stops = Stops {
             denies: program.denies.len(),
             routes: program.routes.len(),

@@ -452,12 +452,22 @@ impl Search<'_> {
             more: Vec::new(),
         };
         let cells = self.cells(&rooms, &stops, &Settings::default(), &changes_models)?;
+        /// So many are named; of the rest nothing is learnt.
+        const MOST_NAMES: usize = 4;
         let mut names: Vec<String> = Vec::new();
         let mut shown: Option<(ModelIdx, Said)> = None;
+        let mut refuted: Vec<(usize, Vec<Room>, Vec<bool>, Rc<Vec<Region>>)> = Vec::new();
         let all = (0..program.catalog.models().len() as u32).map(ModelIdx);
         'models: for model in all.filter(|model| wrong(*model)) {
-            for cell in &cells {
+            for (number, cell) in cells.iter().enumerate() {
                 let rooms = self.naming(&cell.rooms, model);
+                let takes = program.requires.iter().map(|it| it.only.pass.contains(model));
+                let keeps = cell.settings.only.iter().map(|it| it.pass.contains(model));
+                let barred = self.shape.barred(&self.prover, model, &cell.settings, true);
+                let same = (number, rooms.clone(), takes.chain(keeps).collect(), barred);
+                if refuted.contains(&same) {
+                    continue;
+                }
                 let found = self.shape.leaves(
                     &self.prover,
                     &rooms,
@@ -471,8 +481,12 @@ impl Search<'_> {
                 {
                     names.push(program.catalog[model].id.to_string());
                     shown.get_or_insert((model, *said));
+                    if names.len() == MOST_NAMES {
+                        break 'models;
+                    }
                     continue 'models;
                 }
+                refuted.push(same);
             }
         }
         let (model, said) = shown?;
@@ -502,7 +516,8 @@ impl Search<'_> {
         let label = format!("a client that names {} gets it ({figure})", names[0]);
         let mut found = Diagnostic::warning(codes::NAMED_MODELS, promise.span, message, label);
         if names.len() > 1 {
-            found = found.note(format!("also {}", listed(&names[1..])));
+            let more = if names.len() == MOST_NAMES { ", and maybe more" } else { "" };
+            found = found.note(format!("so does one that names {}{more}", listed(&names[1..])));
         }
         Some(found.note(example).help(help))
     }

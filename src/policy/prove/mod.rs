@@ -24,6 +24,9 @@ mod retiring;
 mod samples;
 mod shape;
 mod texts;
+#[cfg(test)]
+mod tests;
+
 mod tunes;
 mod unused;
 

@@ -39,7 +39,9 @@ pub(super) fn demands(program: &Program) -> Vec<Cond> {
             }
         }
     }
-    let mut conds = Vec::new();
+    // Whether the client leaves the choice to the policy is always asked.
+    let auto = Operand::Attr(AttrRef::plain(Attr::RequestAuto));
+    let mut conds = vec![Cond::test(auto, Op::IsTrue, Span::default())];
     let mut add = |attr: Attr, op: Op| {
         if spoken.contains(&attr) {
             conds.push(Cond::test(Operand::Attr(AttrRef::plain(attr)), op, Span::default()));
@@ -215,6 +217,9 @@ impl Shape {
         requested: bool,
     ) -> Rc<Vec<Region>> {
         let cap = settings.cap.as_ref().filter(|cap| cap.breach != CapBreach::Warn);
+        if requested && cap.is_none() {
+            return Rc::default(); // What a client asks of a model it named is its own affair.
+        }
         let output = settings.parameters.iter().filter_map(|it| match (&it.name, &it.value) {
             (Param::MaxOutput, ParamValue::Int(value)) => Some((it.op, *value)),
             _ => None,
