@@ -52,16 +52,10 @@ pub enum Role {
 
 /// Reads a policy and everything it names. Total: what cannot be read is a finding.
 pub fn load(file: &str, text: &str, surroundings: &Surroundings<'_>) -> Loaded {
-    let loaded =
-        Loaded { sources: Sources::default(), units: Vec::new(), diagnostics: Vec::new() };
+    let loaded = Loaded { sources: Sources::default(), units: Vec::new(), diagnostics: Vec::new() };
     let shown_folder = file.rsplit_once(['/', '\\']).map_or("", |(folder, _)| folder).to_owned();
-    let mut loader = Loader {
-        loaded,
-        surroundings,
-        shown_folder,
-        libraries: HashMap::new(),
-        open: Vec::new(),
-    };
+    let mut loader =
+        Loader { loaded, surroundings, shown_folder, libraries: HashMap::new(), open: Vec::new() };
     loader.unit(file, "", text, Role::Root, String::new());
     loader.loaded
 }
@@ -89,7 +83,8 @@ impl Loader<'_> {
             .iter()
             .filter_map(|line| match &line.node {
                 Item::Import { path, alias } => {
-                    let prefix = alias.as_ref().map_or_else(String::new, |it| format!("{}.", it.node));
+                    let prefix =
+                        alias.as_ref().map_or_else(String::new, |it| format!("{}.", it.node));
                     Some((path.clone(), Role::Library, prefix))
                 }
                 Item::Delegate { name, to, .. } => {
@@ -101,14 +96,7 @@ impl Loader<'_> {
         let index = self.loaded.units.len();
         let folder = folder.to_owned();
         let prefix_here = prefix.clone();
-        self.loaded.units.push(Unit {
-            tree,
-            broken,
-            role,
-            links: HashMap::new(),
-            prefix,
-            folder,
-        });
+        self.loaded.units.push(Unit { tree, broken, role, links: HashMap::new(), prefix, folder });
         for (path, role, prefix) in paths {
             let prefix = format!("{prefix_here}{prefix}");
             if let Some(linked) = self.link(index, &path, role, prefix) {

@@ -67,8 +67,12 @@ pub fn compile(
     let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(found);
     if let Some(program) = &program {
-        let subject =
-            prove::Subject { program, units: &loaded.units, seen: &seen, today: surroundings.today };
+        let subject = prove::Subject {
+            program,
+            units: &loaded.units,
+            seen: &seen,
+            today: surroundings.today,
+        };
         if sound {
             diagnostics.extend(prove::findings(&subject));
         } else if readable && !seen.incomplete {
@@ -79,10 +83,5 @@ pub fn compile(
     let sound = !diagnostics.iter().any(is_error);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
     let tree = loaded.units.into_iter().next().map_or_else(syntax::tree::File::empty, |it| it.tree);
-    Compiled {
-        program: program.filter(|_| sound).map(Arc::new),
-        tree,
-        sources,
-        diagnostics,
-    }
+    Compiled { program: program.filter(|_| sound).map(Arc::new), tree, sources, diagnostics }
 }

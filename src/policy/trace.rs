@@ -77,15 +77,13 @@ impl Recorded {
     fn knows(&self, operand: &Operand) -> bool {
         match operand {
             Operand::Attr(attr) => self.find(attr).is_some(),
-            Operand::Declared(declared) => {
-                match &declared.source {
-                    None => true,
-                    Some(DeclaredSource::Attr(source)) => self.find(source).is_some(),
-                    Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
-                        self.worked_out.iter().any(|(known, _)| **known == *declared.name)
-                    }
+            Operand::Declared(declared) => match &declared.source {
+                None => true,
+                Some(DeclaredSource::Attr(source)) => self.find(source).is_some(),
+                Some(DeclaredSource::Script(_) | DeclaredSource::Classifier { .. }) => {
+                    self.worked_out.iter().any(|(known, _)| **known == *declared.name)
                 }
-            }
+            },
         }
     }
 }

@@ -40,7 +40,8 @@ fn all_are_explained(folder: &str, least: usize) {
 fn explained(folder: &str, file: &str, text: &str) -> Result<(), String> {
     let compiled = compiled(file, text);
     let found = &compiled.diagnostics;
-    let shown: Vec<String> = found.iter().map(|one| render(one, &compiled.sources, false)).collect();
+    let shown: Vec<String> =
+        found.iter().map(|one| render(one, &compiled.sources, false)).collect();
     same_as_before(folder, file, &(shown.join("\n\n") + "\n"))?;
     let loads = !found.iter().any(|one| one.severity == Severity::Error);
     if loads != compiled.program.is_some() || loads != (folder == WARNED) {

@@ -20,7 +20,9 @@ static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::embe
 fn compiled(file: &str, text: &str) -> Compiled {
     let files = |name: &str| match name {
         "house-style.md" => Ok("Be brief.".to_owned()),
-        _ => std::fs::read_to_string(path("policies").join(name)).map_err(|_| "no such file".into()),
+        _ => {
+            std::fs::read_to_string(path("policies").join(name)).map_err(|_| "no such file".into())
+        }
     };
     let surroundings = Surroundings::new(&CATALOG, &files);
     compile(&PolicyName::new("test"), file, text, &surroundings)

@@ -98,7 +98,8 @@ impl<'a> Checker<'a> {
                 });
             }
             Stmt::Hedge { after, to, max } => {
-                settings.hedge = self.hedge(after, to, max.as_ref(), span).or(settings.hedge.take());
+                settings.hedge =
+                    self.hedge(after, to, max.as_ref(), span).or(settings.hedge.take());
             }
             Stmt::Cap { amount, breach } => self.cap(amount, breach, span, settings),
             Stmt::Cache(cache) => self.cache(cache, span, settings),
@@ -178,7 +179,8 @@ impl<'a> Checker<'a> {
                 }
             },
             ValueKind::Literal(literal) => {
-                let key = self.literal_key(("after", after.span), &Type::Duration, literal, after.span);
+                let key =
+                    self.literal_key(("after", after.span), &Type::Duration, literal, after.span);
                 key.map(|nanos| HedgeAfter::Time(Duration::from_nanos(nanos.max(0) as u64)))
             }
         };

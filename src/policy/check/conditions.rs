@@ -132,7 +132,9 @@ impl<'a> Checker<'a> {
     ) -> Option<Cond> {
         // The name that the `let` has in its own file.
         let own = self.units[unit].tree.items.iter().find_map(|line| match &line.node {
-            tree::Item::Let { name, body: tree::LetBody::Cond(cond) } if std::ptr::eq(cond, body) => {
+            tree::Item::Let { name, body: tree::LetBody::Cond(cond) }
+                if std::ptr::eq(cond, body) =>
+            {
                 Some(name.node.as_str())
             }
             _ => None,
@@ -537,7 +539,8 @@ impl<'a> Checker<'a> {
                 ) && !self.is_lost(text) =>
             {
                 let pools = self.names.targets.iter().filter_map(|(name, target)| {
-                    matches!(target, crate::policy::program::Target::Pool(_)).then_some(name.as_str())
+                    matches!(target, crate::policy::program::Target::Pool(_))
+                        .then_some(name.as_str())
                 });
                 let near = did_you_mean(text, pools.collect::<Vec<_>>());
                 let diagnostic = Diagnostic::error(

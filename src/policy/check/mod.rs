@@ -15,6 +15,7 @@ mod values;
 
 use std::sync::Arc;
 
+use super::codes;
 use super::cond::Cond;
 use super::diagnostic::Diagnostic;
 use super::load::{Role, Unit};
@@ -26,7 +27,6 @@ use super::schema::Cost;
 use super::sources::Sources;
 use super::syntax::tree::{File, Item, Name, Span};
 use super::table::{MOST_BOXES, Table};
-use super::codes;
 use crate::catalog::Catalog;
 use crate::ids::{Generation, PolicyName};
 use crate::script::Script;
@@ -342,7 +342,9 @@ impl<'a> Checker<'a> {
                     let cond = when.as_ref().map_or(Cond::TRUE, |when| self.request_cond(when));
                     let span = when.as_ref().map_or(name.span, |when| when.span);
                     let only = Arc::new(self.model_filter(only));
-                    rules.requires.push((Require { rule: self.rule(part, name, cond), only }, span));
+                    rules
+                        .requires
+                        .push((Require { rule: self.rule(part, name, cond), only }, span));
                 }
                 Item::Tune { name, when, body } => {
                     let cond = self.request_cond(when);
@@ -392,11 +394,12 @@ impl<'a> Checker<'a> {
             .filter(|assumption| assumption.watched)
             .map(|assumption| (assumption.cond.clone().negated(), assumption.span))
             .collect();
-        let all: Vec<(&Cond, Span)> = (rules.denies.iter().map(|(it, span)| (&it.rule.when, *span)))
-            .chain(rules.requires.iter().map(|(it, span)| (&it.rule.when, *span)))
-            .chain(rules.tunes.iter().map(|(it, span)| (&it.rule.when, *span)))
-            .chain(broken.iter().map(|(cond, span)| (cond, *span)))
-            .collect();
+        let all: Vec<(&Cond, Span)> =
+            (rules.denies.iter().map(|(it, span)| (&it.rule.when, *span)))
+                .chain(rules.requires.iter().map(|(it, span)| (&it.rule.when, *span)))
+                .chain(rules.tunes.iter().map(|(it, span)| (&it.rule.when, *span)))
+                .chain(broken.iter().map(|(cond, span)| (cond, *span)))
+                .collect();
         let first: Vec<(&Cond, Span)> =
             rules.routes.iter().map(|(it, span)| (&it.rule.when, *span)).collect();
         let (all_conds, first_conds): (Vec<&Cond>, Vec<&Cond>) = (

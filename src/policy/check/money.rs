@@ -12,8 +12,8 @@ use crate::policy::program::{
 };
 use crate::policy::schema::Type;
 use crate::policy::syntax::tree::{
-    self, Arm, AttrPath, CondKind, ExperimentLine, File, Item, Literal, LiteralValue, Name, Spanned,
-    Value,
+    self, Arm, AttrPath, CondKind, ExperimentLine, File, Item, Literal, LiteralValue, Name,
+    Spanned, Value,
 };
 use crate::units::BasisPoints;
 

@@ -213,16 +213,18 @@ impl<'a> Checker<'a> {
                 *all = all.iter().map(|cond| self.with_route_names(cond, prefix)).collect();
             }
             CondKind::Not(inner) => **inner = self.with_route_names(inner, prefix),
-            CondKind::Atom { attr, test: Some(test) } if attr.to_string() == "route" => match test {
-                tree::Test::Compare(
-                    Spanned { node: CompareOp::Eq | CompareOp::Ne, .. },
-                    value,
-                ) => text(self, value),
-                tree::Test::In { set: Membership::List(list), .. } => {
-                    list.node.iter_mut().for_each(|value| text(self, value));
+            CondKind::Atom { attr, test: Some(test) } if attr.to_string() == "route" => {
+                match test {
+                    tree::Test::Compare(
+                        Spanned { node: CompareOp::Eq | CompareOp::Ne, .. },
+                        value,
+                    ) => text(self, value),
+                    tree::Test::In { set: Membership::List(list), .. } => {
+                        list.node.iter_mut().for_each(|value| text(self, value));
+                    }
+                    _ => {}
                 }
-                _ => {}
-            },
+            }
             CondKind::Atom { .. } => {}
         }
         cond
@@ -263,7 +265,9 @@ impl<'a> Checker<'a> {
             ValueKind::Name(_) => None,
         };
         Some(match (ty, literal) {
-            (Type::String | Type::Enum(_), _) => OwnedValue::Str(self.word(named, ty, value)?.into()),
+            (Type::String | Type::Enum(_), _) => {
+                OwnedValue::Str(self.word(named, ty, value)?.into())
+            }
             (Type::Set, _) => {
                 let word = self.word(named, &Type::String, value)?;
                 OwnedValue::Set([Arc::from(word)].into())
@@ -279,7 +283,8 @@ impl<'a> Checker<'a> {
                 return None;
             }
             // An instant is written as a text: RFC 3339.
-            (Type::Time, Some(LiteralValue::String(text))) => match text.parse::<jiff::Timestamp>() {
+            (Type::Time, Some(LiteralValue::String(text))) => match text.parse::<jiff::Timestamp>()
+            {
                 Ok(instant) => OwnedValue::Int(instant.as_second()),
                 Err(_) => return self.no_instant(value.span),
             },

@@ -397,15 +397,13 @@ impl<'a> Checker<'a> {
                         });
                     }
                 }
-                Some(target) => {
-                    steps.push(LadderStep {
-                        name,
-                        span,
-                        target,
-                        escalate: escalate.map(Arc::new),
-                        body,
-                    })
-                }
+                Some(target) => steps.push(LadderStep {
+                    name,
+                    span,
+                    target,
+                    escalate: escalate.map(Arc::new),
+                    body,
+                }),
                 None => {}
             }
         }

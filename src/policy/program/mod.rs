@@ -331,4 +331,3 @@ impl PartialEq for ModelFilter {
         self.text == other.text && self.pass == other.pass
     }
 }
-

@@ -250,20 +250,10 @@ fn root(index: usize, dimension: &Dimension) -> Root {
         return Root::Element(index);
     }
     match operand {
-        Operand::Attr(attr) => match attr.attr {
-            Attr::Time | Attr::TimeHour | Attr::TimeWeekday | Attr::TimeDate => Root::Time,
-            Attr::RequestAuto => Root::Operand(Operand::Attr(AttrRef::plain(Attr::RequestModel))),
-            Attr::InputTokens
-            | Attr::InputSystemTokens
-            | Attr::InputLastTokens
-            | Attr::InputCachedTokens
-            | Attr::TotalTokens
-            | Attr::RequestMaxOutput => Root::Sizes,
-            _ => Root::Operand(operand.clone()),
-        },
+        Operand::Attr(attr) => group(attr.attr).unwrap_or_else(|| Root::Operand(operand.clone())),
         Operand::Declared(declared) => match &declared.source {
-            // What is read from a text hangs together with everything else that reads it.
-            Some(DeclaredSource::Attr(source)) if is_text(source.attr) => {
+            // What is read from an attribute hangs together with everything else that reads it.
+            Some(DeclaredSource::Attr(source)) if stands_alone(source.attr) => {
                 Root::Operand(Operand::Attr(source.clone()))
             }
             _ => Root::Operand(operand.clone()),
@@ -271,8 +261,39 @@ fn root(index: usize, dimension: &Dimension) -> Root {
     }
 }
 
-fn is_text(attr: Attr) -> bool {
-    matches!(attr.def().ty, Type::String | Type::Enum(_))
+/// Whether an attribute has an axis of its own, and one value at each of its points.
+fn stands_alone(attr: Attr) -> bool {
+    let operand = Operand::Attr(AttrRef::plain(attr));
+    let own = match group(attr) {
+        Some(root) => root == Root::Operand(operand),
+        None => true,
+    };
+    own && !matches!(attr.def().ty, Type::Set | Type::Time)
+}
+
+/// Whether an operand is read from an attribute that lies on an axis with others: what it is then
+/// does not follow from its own point.
+fn hangs_elsewhere(operand: &Operand) -> bool {
+    match operand {
+        Operand::Attr(_) => false,
+        Operand::Declared(declared) => matches!(&declared.source,
+            Some(DeclaredSource::Attr(source)) if !stands_alone(source.attr)),
+    }
+}
+
+/// The axis of attributes that hang together by their meaning.
+fn group(attr: Attr) -> Option<Root> {
+    match attr {
+        Attr::Time | Attr::TimeHour | Attr::TimeWeekday | Attr::TimeDate => Some(Root::Time),
+        Attr::RequestAuto => Some(Root::Operand(Operand::Attr(AttrRef::plain(Attr::RequestModel)))),
+        Attr::InputTokens
+        | Attr::InputSystemTokens
+        | Attr::InputLastTokens
+        | Attr::InputCachedTokens
+        | Attr::TotalTokens
+        | Attr::RequestMaxOutput => Some(Root::Sizes),
+        _ => None,
+    }
 }
 
 /// The axis of dimensions that hang together; `None` if it has too many points.
@@ -286,17 +307,19 @@ fn axis(space: &Space, root: &Root, dimensions: &[usize]) -> Option<Axis> {
     };
     let mut points: Vec<Point> = Vec::new();
     let mut seen: HashSet<SmallVec<[u32; 2]>> = HashSet::new();
+    let certain = !dims.iter().any(|dim| hangs_elsewhere(&dim.operand));
     for sample in samples {
         let mut said = Said::default();
         sample.say_to(&mut said);
         let classes: SmallVec<[u32; 2]> = dims.iter().map(|it| it.class_of(&said) as u32).collect();
         if seen.insert(classes.clone()) {
-            points.push(Point { classes, sample, certain: true });
+            points.push(Point { classes, sample, certain });
         }
     }
     add_unseen_matches(&dims, &mut points, &mut seen);
     // One dimension alone is never larger when it is looked at independently.
-    (points.len() <= MOST_POINTS || dims.len() == 1).then(|| finished(dims.as_slice(), dimensions.to_vec(), points))
+    (points.len() <= MOST_POINTS || dims.len() == 1)
+        .then(|| finished(dims.as_slice(), dimensions.to_vec(), points))
 }
 
 /// Whether a text matches a regular expression is taken to be independent of everything else, where
@@ -332,7 +355,7 @@ fn independent(space: &Space, dimension: usize) -> Axis {
     }
     let points = found.into_iter().enumerate().map(|(class, sample)| Point {
         classes: SmallVec::from_iter([class as u32]),
-        certain: sample.is_some(),
+        certain: sample.is_some() && !hangs_elsewhere(&dim.operand),
         sample: sample.unwrap_or_default(),
     });
     let points = points.collect();

@@ -41,7 +41,9 @@ impl Search<'_> {
         for bite in caps.into_values() {
             let (message, label, help) = match (bite.never, bite.always) {
                 (true, _) => {
-                    let most = bite.most.map_or_else(String::new, |most| format!(": an answer costs at most ${}", about(most)));
+                    let most = bite.most.map_or_else(String::new, |most| {
+                        format!(": an answer costs at most ${}", about(most))
+                    });
                     (
                         format!("this cap can never bite{most}"),
                         "above every worst case",
@@ -55,7 +57,8 @@ impl Search<'_> {
                 ),
                 _ => continue,
             };
-            let mut found = Diagnostic::warning(codes::NEVER_BITES, bite.span, message, label).help(help);
+            let mut found =
+                Diagnostic::warning(codes::NEVER_BITES, bite.span, message, label).help(help);
             if bite.never {
                 found = found.note(
                     "reckoned for one answer (`request.n` = 1) and the longest prompt and answer \
@@ -78,7 +81,8 @@ impl Search<'_> {
                 ),
                 _ => continue,
             };
-            let found = Diagnostic::warning(codes::NEVER_BITES, bite.span, message, label).help(help);
+            let found =
+                Diagnostic::warning(codes::NEVER_BITES, bite.span, message, label).help(help);
             self.report(found);
         }
         self.idle_budgets();
@@ -128,7 +132,12 @@ impl Search<'_> {
                         bite.always = !matches!(left, Found::Request(..) | Found::Undecided)
                             && matches!(
                                 self.shape.leaves(
-                                    &self.prover, &rooms, &stops, *model, &uncapped, false
+                                    &self.prover,
+                                    &rooms,
+                                    &stops,
+                                    *model,
+                                    &uncapped,
+                                    false
                                 ),
                                 Found::Request(..)
                             );
@@ -264,9 +273,10 @@ pub(super) fn dearest(model: &Model, longest: Tokens, settings: &Settings) -> Na
     let steps = model.prices.iter().flat_map(|prices| prices.above.iter().map(|(at, _)| at.0));
     let mut prompts: Vec<u64> = steps.flat_map(|at| [at, at + 1]).collect();
     prompts.extend([model.context.0.saturating_sub(answer.0), model.context.0, longest.0, 0]);
-    let costs = prompts.into_iter().map(|prompt| Tokens(prompt.min(longest.0))).filter_map(|prompt| {
-        worst_case(model, prompt, 0, limit)
-    });
+    let costs = prompts
+        .into_iter()
+        .map(|prompt| Tokens(prompt.min(longest.0)))
+        .filter_map(|prompt| worst_case(model, prompt, 0, limit));
     costs.max().unwrap_or(NanoDollars(0))
 }
 

@@ -33,7 +33,11 @@ const GIVEN_UP: &str = "the search was given up: too many rules overlap";
 
 impl Search<'_> {
     /// Every way in which requests of a premise may be answered; `None` where there are too many.
-    fn courses(&self, premise: &[Region], matters: &dyn Fn(&Settings) -> bool) -> Option<Vec<Course>> {
+    fn courses(
+        &self,
+        premise: &[Region],
+        matters: &dyn Fn(&Settings) -> bool,
+    ) -> Option<Vec<Course>> {
         let program = self.program;
         let mut all = Vec::new();
         for (index, route) in program.routes.iter().enumerate() {
@@ -57,11 +61,13 @@ impl Search<'_> {
                 for target in targets {
                     for (steps, ladder) in self.ways_with_ladder(target) {
                         let cap = cell.settings.cap.as_ref();
-                        let cap = cap.filter(|cap| cap.breach != CapBreach::Warn).map(|it| it.amount);
-                        let allowance = match (cap, ladder.and_then(|it| program.ladders[it].max_cost)) {
-                            (Some(a), Some(b)) => Some(a.min(b)),
-                            (a, b) => a.or(b),
-                        };
+                        let cap =
+                            cap.filter(|cap| cap.breach != CapBreach::Warn).map(|it| it.amount);
+                        let allowance =
+                            match (cap, ladder.and_then(|it| program.ladders[it].max_cost)) {
+                                (Some(a), Some(b)) => Some(a.min(b)),
+                                (a, b) => a.or(b),
+                            };
                         let (cell, fallback) = (cell.clone(), fallback.clone());
                         all.push(Course { route: index, cell, steps, fallback, allowance });
                     }
@@ -97,7 +103,12 @@ impl Search<'_> {
 
     // ---- attempts --------------------------------------------------------------------------------
 
-    pub(super) fn max_attempts(&self, promise: Promise<'_>, most: u64, premise: &[Region]) -> Verdict {
+    pub(super) fn max_attempts(
+        &self,
+        promise: Promise<'_>,
+        most: u64,
+        premise: &[Region],
+    ) -> Verdict {
         let Some(courses) = self.courses(premise, &changes_attempts) else {
             return Verdict::Open("too many `tune`s overlap here".to_owned());
         };
@@ -131,7 +142,8 @@ impl Search<'_> {
             let made = attempts(course, &left);
             if made > most && self.comes_to(&said, Some(course.route)) {
                 let retries = course.cell.settings.retry.map_or(0, |retry| retry.times);
-                let found = self.bound_broken(promise, course, &said, format!("up to {made} attempts"));
+                let found =
+                    self.bound_broken(promise, course, &said, format!("up to {made} attempts"));
                 let found = found.note(format!(
                     "counted: at most {MOST_CANDIDATES} candidates a step, {retries} retries each, \
                      the fallback behind every step, and second copies"
@@ -165,7 +177,12 @@ impl Search<'_> {
 
     // ---- cost ------------------------------------------------------------------------------------
 
-    pub(super) fn max_cost(&self, promise: Promise<'_>, most: NanoDollars, premise: &[Region]) -> Verdict {
+    pub(super) fn max_cost(
+        &self,
+        promise: Promise<'_>,
+        most: NanoDollars,
+        premise: &[Region],
+    ) -> Verdict {
         let matters = |it: &Settings| changes_models(it) || it.retry.is_some();
         let Some(courses) = self.courses(premise, &matters) else {
             return Verdict::Open("too many `tune`s overlap here".to_owned());
@@ -182,7 +199,11 @@ impl Search<'_> {
                 Reach::Never(_) => continue,
                 Reach::Undecided => open = Some(GIVEN_UP),
                 Reach::Here(_) => match self.dear_request(course, most) {
-                    None => open = Some("the bound that was found is above the claim, and no request was found that reaches it"),
+                    None => {
+                        open = Some(
+                            "the bound that was found is above the claim, and no request was found that reaches it",
+                        )
+                    }
                     Some((said, cost)) => {
                         let label = match cost {
                             Some(cost) => format!("could cost up to ${}", about(cost)),
@@ -256,7 +277,11 @@ impl Search<'_> {
     }
 
     /// A request of a course that could cost more than this, and how much.
-    fn dear_request(&self, course: &Course, most: NanoDollars) -> Option<(Said, Option<NanoDollars>)> {
+    fn dear_request(
+        &self,
+        course: &Course,
+        most: NanoDollars,
+    ) -> Option<(Said, Option<NanoDollars>)> {
         let Reach::Here(room) = self.plainest(course) else { return None };
         let (said, certain) = self.prover.request(&room);
         if course.steps.iter().any(|leaf| leaf.requested) && course.allowance.is_none() {
@@ -305,8 +330,7 @@ impl Search<'_> {
         tries.retain(|it| !certain || self.prover.axes.holds(&room, it));
         tries.into_iter().find_map(|said| {
             let cost = cost(&said)?;
-            (cost > most && self.comes_to(&said, Some(course.route)))
-                .then_some((said, Some(cost)))
+            (cost > most && self.comes_to(&said, Some(course.route))).then_some((said, Some(cost)))
         })
     }
 
@@ -323,10 +347,14 @@ impl Search<'_> {
 
     // ---- latency ---------------------------------------------------------------------------------
 
-    pub(super) fn max_latency(&self, promise: Promise<'_>, most: Duration, premise: &[Region]) -> Verdict {
+    pub(super) fn max_latency(
+        &self,
+        promise: Promise<'_>,
+        most: Duration,
+        premise: &[Region],
+    ) -> Verdict {
         let program = self.program;
-        let matters =
-            |it: &Settings| it.timeouts.total.is_some() || it.cap.is_some();
+        let matters = |it: &Settings| it.timeouts.total.is_some() || it.cap.is_some();
         let Some(courses) = self.courses(premise, &matters) else {
             return Verdict::Open("too many `tune`s overlap here".to_owned());
         };
@@ -352,7 +380,12 @@ impl Search<'_> {
                         continue;
                     };
                     let time = time.saturating_add(waits);
-                    let found = self.bound_broken(promise, course, &said, format!("may take up to {time:?}"));
+                    let found = self.bound_broken(
+                        promise,
+                        course,
+                        &said,
+                        format!("may take up to {time:?}"),
+                    );
                     let found = match (declared, ladder) {
                         (None, None) => found.note(format!(
                             "no `timeout total` is declared, so the gateway's own of {DEFAULT_TOTAL:?} holds"

@@ -6,9 +6,7 @@ use super::escape::{Region, Room};
 use super::findings::Search;
 use super::prover::{RuleRef, Stops};
 use crate::catalog::ModelIdx;
-use crate::policy::program::{
-    Breach, CapBreach, LadderStep, Program, Settings, Split, Target,
-};
+use crate::policy::program::{Breach, CapBreach, LadderStep, Program, Settings, Split, Target};
 use crate::policy::syntax::tree::Span;
 
 /// Requests that all get the same settings.

@@ -101,11 +101,8 @@ impl Search<'_> {
                 false => "remove it, or narrow the `deny`",
             });
         };
-        let reachable = self.prover.any_escapes(
-            rooms,
-            &self.prover.before(RuleRef::Route(first)),
-            &[],
-        );
+        let reachable =
+            self.prover.any_escapes(rooms, &self.prover.before(RuleRef::Route(first)), &[]);
         let other = RuleRef::Route(first);
         let stops: Stops = self.prover.before(other).and(rule);
         let left = self.prover.any_escapes(&self.prover.rooms_of(other), &stops, &[]);

@@ -184,7 +184,9 @@ mod tests {
 
     fn region() -> impl Strategy<Value = Region> {
         prop::collection::btree_map(0..AXES, 1..(1u64 << POINTS), 0..=3).prop_map(|axes| {
-            Region(axes.into_iter().map(|(axis, bits)| (axis, Points::from_slice(&[bits]))).collect())
+            Region(
+                axes.into_iter().map(|(axis, bits)| (axis, Points::from_slice(&[bits]))).collect(),
+            )
         })
     }
 

@@ -139,18 +139,14 @@ pub(super) fn figures(model: &Model, cond: &Cond, holds: bool) -> String {
     let mut told: Vec<String> = Vec::new();
     let chosen = tests.iter().filter(|test| guilty(test));
     // A condition with `not` may owe its outcome to any of its tests.
-    let chosen: Vec<_> = if chosen.clone().next().is_some() {
-        chosen.collect()
-    } else {
-        tests.iter().collect()
-    };
+    let chosen: Vec<_> =
+        if chosen.clone().next().is_some() { chosen.collect() } else { tests.iter().collect() };
     for test in chosen {
         let value = test.operand.value(&facts).to_owned();
         let ty = type_of(&test.operand);
         let spelled = written(&ty, &value);
         let clear = matches!(ty, Type::Price(_)) && value != OwnedValue::Absent;
-        let figure =
-            if clear { spelled } else { format!("{} = {spelled}", test.operand) };
+        let figure = if clear { spelled } else { format!("{} = {spelled}", test.operand) };
         if !told.contains(&figure) {
             told.push(figure);
         }

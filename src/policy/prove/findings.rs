@@ -167,9 +167,8 @@ impl<'a> Search<'a> {
     /// comes to this route (or to none), and no rule denies it.
     pub fn comes_to(&self, said: &Said, route: Option<usize>) -> bool {
         let matches = self.program.table.decide(said);
-        let denied = matches.all.first().is_some_and(|rule| {
-            (*rule as usize) < self.program.denies.len()
-        });
+        let denied =
+            matches.all.first().is_some_and(|rule| (*rule as usize) < self.program.denies.len());
         !denied && matches.first.map(|index| index as usize) == route
     }
 }

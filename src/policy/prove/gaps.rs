@@ -21,10 +21,10 @@ use crate::policy::syntax::tree::{Item, Span};
 /// Something that takes a model away from some requests.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Taker {
-    /// This `require`.
-    Require(usize),
     /// What the model lacks, by its number.
     Lack(usize),
+    /// This `require`.
+    Require(usize),
 }
 
 /// Models that the same things take away.
@@ -46,11 +46,8 @@ impl Search<'_> {
         let everything = self.prover.axes.everything();
         let regions = self.prover.regions(&auto).unwrap_or_default();
         let rooms = self.prover.rooms_in(&everything, &regions);
-        let stops = Stops {
-            denies: program.denies.len(),
-            routes: program.routes.len(),
-            more: Vec::new(),
-        };
+        let stops =
+            Stops { denies: program.denies.len(), routes: program.routes.len(), more: Vec::new() };
         let note = match self.prover.any_escapes(&rooms, &stops, &[]) {
             Reach::Never(_) => return,
             Reach::Here(room) => {
@@ -59,9 +56,11 @@ impl Search<'_> {
                 debug_assert!(confirmed || !certain, "{}", example(&said));
                 match confirmed {
                     true => format!("example: {}", example(&said)),
-                    false => "a request may fall through; a regular expression keeps it from being \
+                    false => {
+                        "a request may fall through; a regular expression keeps it from being \
                               shown"
-                        .to_owned(),
+                            .to_owned()
+                    }
                 }
             }
             Reach::Undecided => {
@@ -254,11 +253,18 @@ impl Search<'_> {
             for (model, _) in &leaf.models {
                 let require = program.requires.iter().enumerate().find(|(index, require)| {
                     !require.only.pass.contains(*model)
-                        && self.prover.regions_of(RuleRef::Require(*index)).iter().any(|it| it.meets(room))
+                        && self
+                            .prover
+                            .regions_of(RuleRef::Require(*index))
+                            .iter()
+                            .any(|it| it.meets(room))
                 });
                 let why = match require {
                     Some((_, require)) => {
-                        format!("`require {}`: only models where {}", require.rule.name, require.only.text)
+                        format!(
+                            "`require {}`: only models where {}",
+                            require.rule.name, require.only.text
+                        )
                     }
                     None => match self.shape.removed(program, said, *model, &settings, false) {
                         Some(by) => by.to_string(),

@@ -18,14 +18,15 @@ mod findings;
 mod gaps;
 mod invariants;
 mod parts;
+mod promised;
 mod prover;
 mod repeats;
 mod retiring;
 mod samples;
 mod shape;
-mod texts;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 mod tunes;
 mod unused;

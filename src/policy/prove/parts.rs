@@ -22,14 +22,22 @@ type Key = (u32, u32, String);
 struct Part {
     looked_at: usize,
     wrong: usize,
-    /// Message, label, and a second place with its label.
-    told: Option<(String, String, Option<(Span, String)>)>,
+    told: Option<Told>,
 }
+
+/// Message, label, and a second place with its label.
+type Told = (String, String, Option<(Span, String)>);
 
 /// The parts of conditions, each looked at wherever it is used: what a `let` names is only told where
 /// no use needs it.
-#[derive(Default)]
-struct Parts(BTreeMap<Key, Part>);
+struct Parts {
+    found: BTreeMap<Key, Part>,
+    /// How much may still be looked at, so that no file takes long.
+    left: u64,
+}
+
+/// Pairs of boxes that are compared over all conditions.
+const ALLOWANCE: u64 = 40_000_000;
 
 /// A larger condition is not taken apart.
 const MOST_TESTS: usize = 48;
@@ -37,7 +45,7 @@ const MOST_TESTS: usize = 48;
 impl Search<'_> {
     pub fn dead_parts(&mut self) {
         let program = self.program;
-        let mut parts = Parts::default();
+        let mut parts = Parts { found: BTreeMap::new(), left: ALLOWANCE };
         let mut wrong: Vec<Diagnostic> = Vec::new();
         let mut told: HashSet<(u32, u32)> = HashSet::new();
         let rules = (program.denies.iter().map(|it| &it.rule))
@@ -90,7 +98,8 @@ fn filters_of(program: &Program) -> Vec<&ModelFilter> {
         .chain(program.routes.iter().map(|it| &it.body))
         .chain(program.ladders.iter().flat_map(|it| &it.steps).map(|it| &it.body));
     let own = settings.flat_map(|settings| settings.only.iter().map(|it| &**it));
-    let mut all: Vec<&ModelFilter> = own.chain(program.requires.iter().map(|it| &*it.only)).collect();
+    let mut all: Vec<&ModelFilter> =
+        own.chain(program.requires.iter().map(|it| &*it.only)).collect();
     let claims = program.invariants.iter().flat_map(|it| &it.claims);
     all.extend(claims.filter_map(|(claim, _)| match claim {
         crate::policy::program::Claim::Models(_, filter) => Some(&**filter),
@@ -136,19 +145,32 @@ fn contradiction(cond: &Cond, whole: Span, axes: &Axes) -> Diagnostic {
 }
 
 impl Parts {
+    /// The regions of a condition; none are told where time is up.
+    fn regions(&mut self, cond: &Cond, axes: &Axes) -> Option<Vec<Region>> {
+        /// About what it takes to see that there are too many.
+        const TOO_MANY: u64 = 60_000;
+        if self.left == 0 {
+            return None;
+        }
+        let regions = axes.regions(cond).ok();
+        let pairs = regions.as_ref().map_or(TOO_MANY, |it| 1 + (it.len() * it.len()) as u64);
+        self.left = self.left.saturating_sub(pairs);
+        regions
+    }
+
     /// Takes a condition apart; whether it is false as a whole. `None` where it is too large.
     fn look(&mut self, cond: &Cond, axes: &Axes) -> Option<bool> {
         let tests = cond.tests().len();
         if tests == 0 || tests > MOST_TESTS {
             return None;
         }
-        let regions = axes.regions(cond).ok()?;
+        let regions = self.regions(cond, axes)?;
         if regions.is_empty() {
             return Some(true);
         }
         if tests > 1 && covers(axes, &regions) && !matches!(cond, Cond::Test(_)) {
             let whole = extent(cond)?;
-            self.tell(whole, "whole", true, || always_true());
+            self.tell(whole, "whole", true, always_true);
             return Some(false);
         }
         self.part(cond, false, &Vec::new(), axes);
@@ -181,14 +203,13 @@ impl Parts {
         if any.len() < 2 {
             return;
         }
-        let within = |part: &Cond| {
+        let mut within = |part: &Cond| {
             let mut all = context.to_vec();
             all.push(signed(part, negated));
-            axes.regions(&Cond::And(all))
+            self.regions(&Cond::And(all), axes)
         };
-        let Ok(regions) = any.iter().map(within).collect::<Result<Vec<Vec<Region>>, _>>() else {
-            return;
-        };
+        let regions = any.iter().map(&mut within).collect::<Option<Vec<Vec<Region>>>>();
+        let Some(regions) = regions else { return };
         let mut alive: Vec<bool> = vec![true; any.len()];
         for index in (0..any.len()).rev() {
             let Some(span) = extent(&any[index]) else { continue };
@@ -233,10 +254,13 @@ impl Parts {
         }
         let this = signed(&Cond::Test(test.clone()), negated);
         let opposite = signed(&Cond::Test(test.clone()), !negated);
-        let Ok(against) = axes.regions(&opposite) else { return };
-        self.tell(test.span, "test", against.is_empty(), || always_true());
+        let Some(against) = self.regions(&opposite, axes) else { return };
+        self.tell(test.span, "test", against.is_empty(), always_true);
         let Op::OneOf(words) = &test.op else { return };
-        if negated || words.len() < 2 || axes.regions(&this).is_ok_and(|it| it.is_empty()) {
+        if negated || words.len() < 2 || words.len() > MOST_TESTS {
+            return;
+        }
+        if self.regions(&this, axes).is_none_or(|it| it.is_empty()) {
             return;
         }
         for (index, word) in words.iter().enumerate() {
@@ -245,7 +269,7 @@ impl Parts {
             let mut all = context.to_vec();
             all.push(one);
             let never = !context.is_empty()
-                && axes.regions(&Cond::And(all)).is_ok_and(|regions| regions.is_empty());
+                && self.regions(&Cond::And(all), axes).is_some_and(|regions| regions.is_empty());
             self.tell(test.span, &format!("word {word} {twice}"), never || twice, || {
                 let label = if twice { "listed twice" } else { "the rest rules it out" };
                 (format!("`{word}` changes nothing in this list"), label.to_owned(), None)
@@ -253,14 +277,8 @@ impl Parts {
         }
     }
 
-    fn tell(
-        &mut self,
-        span: Span,
-        what: &str,
-        wrong: bool,
-        told: impl FnOnce() -> (String, String, Option<(Span, String)>),
-    ) {
-        let part = self.0.entry((span.start, span.end, what.to_owned())).or_default();
+    fn tell(&mut self, span: Span, what: &str, wrong: bool, told: impl FnOnce() -> Told) {
+        let part = self.found.entry((span.start, span.end, what.to_owned())).or_default();
         part.looked_at += 1;
         if wrong {
             part.wrong += 1;
@@ -269,7 +287,7 @@ impl Parts {
     }
 
     fn findings(self) -> impl Iterator<Item = Diagnostic> {
-        let wrong = self.0.into_iter().filter(|(_, part)| part.wrong == part.looked_at);
+        let wrong = self.found.into_iter().filter(|(_, part)| part.wrong == part.looked_at);
         wrong.filter_map(|((start, end, _), part)| {
             let (message, label, other) = part.told?;
             let span = Span { start, end };
@@ -282,7 +300,7 @@ impl Parts {
     }
 }
 
-fn always_true() -> (String, String, Option<(Span, String)>) {
+fn always_true() -> Told {
     ("this is always true".to_owned(), "holds for every request".to_owned(), None)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cells::{Leaf, leaves, ways, Role};
+use super::cells::{Leaf, Role, leaves, ways};
 use super::findings::Search;
 use super::prover::Reach;
 use crate::catalog::ModelIdx;
@@ -65,12 +65,7 @@ impl Search<'_> {
         all
     }
 
-    fn look(
-        &self,
-        target: Target,
-        settings: &Arc<Settings>,
-        uses: &mut BTreeMap<(u32, u32), Use>,
-    ) {
+    fn look(&self, target: Target, settings: &Arc<Settings>, uses: &mut BTreeMap<(u32, u32), Use>) {
         let program = self.program;
         let mut note = |span: Span, what: &'static str, useless: bool| {
             let known = uses.entry((span.start, span.end));
@@ -128,9 +123,14 @@ impl Search<'_> {
                         step.name, ladder.name, first.name
                     );
                     found.push(
-                        Diagnostic::warning(codes::LEADS_BACK, step.span, message, "the same again")
-                            .also(first.span, "asked here already")
-                            .help("send it to other models, or give it other settings"),
+                        Diagnostic::warning(
+                            codes::LEADS_BACK,
+                            step.span,
+                            message,
+                            "the same again",
+                        )
+                        .also(first.span, "asked here already")
+                        .help("send it to other models, or give it other settings"),
                     );
                 }
             }

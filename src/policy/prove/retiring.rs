@@ -71,11 +71,9 @@ impl Search<'_> {
         };
         let found = Diagnostic::warning(codes::RETIRES, span, message, label);
         match successor(&self.program.catalog, model, today) {
-            Some(next) => found.fix(
-                format!("use `{}`, of the same family", next.id),
-                span,
-                next.id.as_str(),
-            ),
+            Some(next) => {
+                found.fix(format!("use `{}`, of the same family", next.id), span, next.id.as_str())
+            }
             None => found.help("name another model"),
         }
     }
@@ -96,8 +94,7 @@ fn successor<'c>(catalog: &'c Catalog, model: &Model, today: Date) -> Option<&'c
             && other.id != model.id
             && other.capabilities.embeddings == model.capabilities.embeddings
     };
-    let quality = |it: &&Model| {
-        it.quality.as_ref().map_or(0, |quality| (quality.overall * 100.0) as u64)
-    };
+    let quality =
+        |it: &&Model| it.quality.as_ref().map_or(0, |quality| (quality.overall * 100.0) as u64);
     catalog.models().iter().filter(stays).max_by_key(quality)
 }

@@ -33,11 +33,19 @@ pub fn of_operand(root: &Operand, dims: &[&Dimension]) -> Option<Vec<Sample>> {
             samples.extend([false, true].map(|truth| Sample::of(root, OwnedValue::Bool(truth))));
         }
         Kind::Number(ty, low, high) => {
-            let cuts = dims.iter().find_map(|dim| dim.cuts()).unwrap_or_default();
-            let keys = keys(cuts, low, high).into_iter();
-            samples.extend(
-                keys.map(|(low, high)| Sample::of(root, value(&ty, nice(&ty, low, high)))),
-            );
+            // Of all that read it, and of what is out of bounds for one of them.
+            let mut cuts: Vec<i64> =
+                dims.iter().filter_map(|dim| dim.cuts()).flatten().copied().collect();
+            for dim in dims {
+                if let Some(Reading::Number { low, high, .. }) = reading(&dim.operand) {
+                    cuts.extend([Some(*low), high.checked_add(1)].into_iter().flatten());
+                }
+            }
+            cuts.sort_unstable();
+            cuts.dedup();
+            let keys = keys(&cuts, low, high).into_iter();
+            samples
+                .extend(keys.map(|(low, high)| Sample::of(root, value(&ty, nice(&ty, low, high)))));
         }
     }
     Some(samples)
@@ -106,6 +114,10 @@ fn domain(attr: Attr, ty: &Type) -> (i64, i64) {
     match ty {
         Type::Float(Some((low, high))) => {
             (key(f64::from(*low) / 100.0), key(f64::from(*high) / 100.0))
+        }
+        // Logarithms of probabilities are never above zero, everything else never below.
+        Type::Float(None) if matches!(attr, Attr::LogprobMean | Attr::LogprobMin) => {
+            (key(f64::MIN), key(0.0))
         }
         Type::Float(None) => (key(0.0), key(f64::MAX)),
         Type::Date => (i64::from(i32::MIN), i64::from(i32::MAX)),
@@ -204,13 +216,16 @@ fn matching(regex: &regex::Regex) -> Vec<String> {
             HirKind::Class(Class::Unicode(class)) => {
                 let mut ranges = class.iter();
                 let plain = class.iter().find(|range| range.end().is_ascii_alphanumeric());
-                let chosen = plain.map(|range| range.end()).or_else(|| Some(ranges.next()?.start()));
+                let chosen =
+                    plain.map(|range| range.end()).or_else(|| Some(ranges.next()?.start()));
                 text.extend(chosen);
             }
             HirKind::Class(Class::Bytes(class)) => {
                 text.extend(class.iter().next().map(|range| char::from(range.start())));
             }
-            HirKind::Repetition(times) => (0..times.min.min(64)).for_each(|_| shortest(&times.sub, text)),
+            HirKind::Repetition(times) => {
+                (0..times.min.min(64)).for_each(|_| shortest(&times.sub, text))
+            }
             HirKind::Capture(capture) => shortest(&capture.sub, text),
             HirKind::Concat(all) => all.iter().for_each(|hir| shortest(hir, text)),
             HirKind::Alternation(any) => {
@@ -356,11 +371,7 @@ pub fn of_time(dims: &[&Dimension]) -> Vec<Sample> {
             _ => None,
         })
     };
-    let attr = |wanted: Attr| {
-        move |dim: &&&Dimension| {
-            matches!(&dim.operand, Operand::Attr(attr) if attr.attr == wanted)
-        }
-    };
+    let attr = |wanted: Attr| move |dim: &&&Dimension| matches!(&dim.operand, Operand::Attr(attr) if attr.attr == wanted);
     let hourly = dims.iter().any(|dim| attr(Attr::TimeHour)(&dim));
     let cuts = dims.iter().find(attr(Attr::TimeDate)).and_then(|dim| dim.cuts());
     let mut samples = Vec::new();
@@ -384,7 +395,8 @@ pub fn of_time(dims: &[&Dimension]) -> Vec<Sample> {
                 at(&schedule.zone, i64::from(from) - 1);
                 at(&schedule.zone, i64::from(to) - 1);
             }
-            let moments = moments.into_iter().map(|now| Sample { now: Some(now), ..Sample::default() });
+            let moments =
+                moments.into_iter().map(|now| Sample { now: Some(now), ..Sample::default() });
             samples.extend(moments);
             let Ok(next) = day.checked_add(1.day()) else { break };
             day = next;

@@ -186,9 +186,7 @@ impl Shape {
     /// The same request, and others that demand less or ask for less, where its attributes are free.
     pub fn variants(&self, program: &Program, said: &Said, model: ModelIdx) -> Vec<Said> {
         let mut base = said.clone();
-        if self.free.contains(&Attr::RequestApi)
-            && program.catalog[model].capabilities.embeddings
-        {
+        if self.free.contains(&Attr::RequestApi) && program.catalog[model].capabilities.embeddings {
             let api = Operand::Attr(AttrRef::plain(Attr::RequestApi));
             base.say(&api, OwnedValue::Str("embeddings".into()));
         }
@@ -224,12 +222,8 @@ impl Shape {
             (Param::MaxOutput, ParamValue::Int(value)) => Some((it.op, *value)),
             _ => None,
         });
-        let key = Key {
-            model,
-            requested,
-            cap: cap.map(|cap| cap.amount),
-            output: output.collect(),
-        };
+        let key =
+            Key { model, requested, cap: cap.map(|cap| cap.amount), output: output.collect() };
         if let Some(known) = self.barred.borrow().get(&key) {
             return known.clone();
         }
@@ -293,9 +287,7 @@ impl Shape {
             }
             for variant in self.variants(program, &said, model) {
                 let inside = !certain || prover.axes.holds(&room, &variant);
-                if inside
-                    && self.removed(program, &variant, model, settings, requested).is_none()
-                {
+                if inside && self.removed(program, &variant, model, settings, requested).is_none() {
                     return Found::Request(Box::new(variant), certain);
                 }
             }

@@ -71,13 +71,39 @@ fn idx(name: &str) -> ModelIdx {
 /// none of those.
 const SUBJECTS: [(Attr, &[&str]); 8] = [
     (Attr::RequestStream, &["request.stream", "not request.stream"]),
-    (Attr::KeyTier, &["key.tier == free", "key.tier != free", "key.tier in [free, pro]", "key.tier == pro"]),
-    (Attr::Task, &["task == code", "task in [code, chat]", "task not in [chat, math]", "task == chat"]),
-    (Attr::KeyTeam, &["key.team == \"x\"", "key.team is absent", "key.team != \"x\"", "key.team like \"x*\"", "key.team in [\"x\", \"y\"]"]),
+    (
+        Attr::KeyTier,
+        &["key.tier == free", "key.tier != free", "key.tier in [free, pro]", "key.tier == pro"],
+    ),
+    (
+        Attr::Task,
+        &["task == code", "task in [code, chat]", "task not in [chat, math]", "task == chat"],
+    ),
+    (
+        Attr::KeyTeam,
+        &[
+            "key.team == \"x\"",
+            "key.team is absent",
+            "key.team != \"x\"",
+            "key.team like \"x*\"",
+            "key.team in [\"x\", \"y\"]",
+        ],
+    ),
     (Attr::RequestTools, &["request.tools > 0", "request.tools == 0", "request.tools > 2"]),
     (Attr::RequestImages, &["request.images > 0", "request.images in 1..3"]),
-    (Attr::InputTokens, &["input.tokens > 4k", "input.tokens < 1k", "input.tokens in 1k..10k", "input.tokens >= 40k"]),
-    (Attr::RequestModel, &["request.model == \"t/a\"", "request.model like \"t/*\"", "request.model != \"auto\""]),
+    (
+        Attr::InputTokens,
+        &[
+            "input.tokens > 4k",
+            "input.tokens < 1k",
+            "input.tokens in 1k..10k",
+            "input.tokens >= 40k",
+        ],
+    ),
+    (
+        Attr::RequestModel,
+        &["request.model == \"t/a\"", "request.model like \"t/*\"", "request.model != \"auto\""],
+    ),
 ];
 
 /// A value for every class that the conditions above tell apart.
@@ -214,9 +240,8 @@ impl Draw {
         }
         for (index, (cond, target, only)) in self.routes.iter().enumerate() {
             let target = TARGETS[*target];
-            let body = only.map_or_else(String::new, |it| {
-                format!(" {{ only models where {} }}", FILTERS[it])
-            });
+            let body = only
+                .map_or_else(String::new, |it| format!(" {{ only models where {} }}", FILTERS[it]));
             text += &format!("route r{index} when {} -> {target}{body}\n", when(cond));
         }
         if let Some(target) = self.default {
@@ -268,9 +293,10 @@ fn try_all(program: &Program, requests: Vec<Said>) -> Vec<Trial> {
     let enabled = ModelSet::of(&CATALOG, |_| true);
     let id = Operand::Attr(AttrRef::plain(Attr::RequestId));
     let model = AttrRef::plain(Attr::RequestModel);
-    let split = program.routes.iter().any(|route| {
-        matches!(route.target, crate::policy::program::Target::Split(_))
-    });
+    let split = program
+        .routes
+        .iter()
+        .any(|route| matches!(route.target, crate::policy::program::Target::Split(_)));
     let ids: &[String] = if split { &*ARMS } else { &ARMS[..1] };
     let mut trials = Vec::new();
     for said in requests {
@@ -478,9 +504,11 @@ fn check_models(draw: &Draw) -> Result<(), TestCaseError> {
             }
             _ => (within().filter(by_policy).any(|it| breaks(&it)), false),
         };
-        let line = found.sources.text().lines().position(|line| {
-            line.starts_with(&format!("invariant i{index} "))
-        });
+        let line = found
+            .sources
+            .text()
+            .lines()
+            .position(|line| line.starts_with(&format!("invariant i{index} ")));
         let here = |code: &str| {
             found.diagnostics.iter().any(|it| {
                 it.code.0 == code

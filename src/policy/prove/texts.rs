@@ -18,10 +18,16 @@ pub fn representatives(globs: &[&Glob], words: &[&str]) -> Option<Vec<String>> {
         texts.push(other_than(words));
         return Some(texts);
     }
-    let patterns: Vec<Vec<char>> = globs.iter().map(|glob| glob.as_str().chars().collect()).collect();
+    let patterns: Vec<Vec<char>> =
+        globs.iter().map(|glob| glob.as_str().chars().collect()).collect();
     let words: Vec<Vec<char>> = words.iter().map(|word| word.chars().collect()).collect();
-    let mut alphabet: Vec<char> =
-        patterns.iter().chain(&words).flatten().copied().filter(|c| !matches!(c, '*' | '?')).collect();
+    let mut alphabet: Vec<char> = patterns
+        .iter()
+        .chain(&words)
+        .flatten()
+        .copied()
+        .filter(|c| !matches!(c, '*' | '?'))
+        .collect();
     // One character that no pattern names, and the two that patterns cannot name.
     let fresh = ('a'..='z').chain('0'..='9').chain('\u{e000}'..).find(|c| !alphabet.contains(c))?;
     alphabet.extend([fresh, '*', '?']);

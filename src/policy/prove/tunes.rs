@@ -78,8 +78,8 @@ fn disagreeing(a: &Settings, b: &Settings) -> Vec<String> {
         let rivals = b.parameters.iter().filter(|it| it.name == parameter.name);
         let replaces = |op: SetParamOp| op == SetParamOp::Replace;
         // Clamps join: the tighter one stays. A replacement takes everything before it away.
-        let mut rivals = rivals
-            .filter(|it| *it != parameter && (replaces(it.op) || replaces(parameter.op)));
+        let mut rivals =
+            rivals.filter(|it| *it != parameter && (replaces(it.op) || replaces(parameter.op)));
         note(rivals.next().is_some(), parameter.name.name());
     }
     let (x, y) = (&a.timeouts, &b.timeouts);

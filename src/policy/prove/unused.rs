@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::cells::{everybody, Role as Use};
+use super::cells::{Role as Use, everybody};
 use super::findings::Search;
 use super::prover::Reach;
 use crate::catalog::ModelIdx;
@@ -14,8 +14,8 @@ use crate::policy::diagnostic::Diagnostic;
 use crate::policy::load::Role;
 use crate::policy::program::Target as Goal;
 use crate::policy::syntax::tree::{
-    Arm, Block, Breach, Expectation, ExperimentLine, Item, Line, Name, Rung, SetTerm, Source,
-    Span, Stmt, Target, TargetKind, TestLine, TypeExpr,
+    Arm, Block, Breach, Expectation, ExperimentLine, Item, Line, Name, Rung, SetTerm, Source, Span,
+    Stmt, Target, TargetKind, TestLine, TypeExpr,
 };
 
 impl Search<'_> {
@@ -138,15 +138,18 @@ impl Search<'_> {
         for unit in self.units.iter().filter(|unit| unit.role != Role::Library) {
             for line in &unit.tree.items {
                 let Item::Pool { set, .. } = &line.node else { continue };
-                let except = set.rest.iter().filter(|(op, _)| {
-                    *op == crate::policy::syntax::tree::SetOp::Plus
-                });
+                let except = set
+                    .rest
+                    .iter()
+                    .filter(|(op, _)| *op == crate::policy::syntax::tree::SetOp::Plus);
                 for term in std::iter::once(&set.first).chain(except.map(|(_, term)| term)) {
                     let SetTerm::List(targets) = &term.node else { continue };
                     for target in targets {
                         let TargetKind::Model(id) = &target.kind else { continue };
                         let model = program.catalog.get(&ModelId::new(id.as_str()));
-                        let Some(model) = model.filter(|it| somewhere.contains(it)) else { continue };
+                        let Some(model) = model.filter(|it| somewhere.contains(it)) else {
+                            continue;
+                        };
                         if !asked.contains(&model) {
                             let message = format!("{id} can never be asked");
                             found.push(
@@ -230,7 +233,8 @@ struct Words {
 impl Words {
     /// Takes every word, and every path with its beginnings and its end behind a prefix.
     fn read(&mut self, text: &str) {
-        let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']' | '"');
+        let is_word =
+            |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']' | '"');
         for run in text.split(|c: char| !is_word(c)) {
             let run = run.trim_matches(['.', '-']);
             let run = if run.starts_with('[') { run.trim_start_matches(['[', '"']) } else { run };
@@ -307,7 +311,10 @@ pub(super) fn each_target(item: &Item, with: &mut dyn FnMut(&Target)) {
             for line in &lines.lines {
                 match &line.node {
                     TestLine::Expect(Expectation::ModelsIn(_, name)) => {
-                        with(&Target { kind: TargetKind::Name(name.node.clone()), span: name.span });
+                        with(&Target {
+                            kind: TargetKind::Name(name.node.clone()),
+                            span: name.span,
+                        });
                     }
                     TestLine::Expect(Expectation::AnsweredBy(target)) => with(target),
                     _ => {}

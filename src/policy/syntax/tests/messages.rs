@@ -1,8 +1,8 @@
 //! What broken policies are told.
 
-use crate::policy::sources::Sources;
 use super::super::{parse, render, to_json};
 use crate::policy::codes;
+use crate::policy::sources::Sources;
 
 /// A name, and a broken text.
 const BROKEN: &[(&str, &str)] = &[
@@ -78,8 +78,11 @@ const BROKEN: &[(&str, &str)] = &[
 fn messages(text: &str) -> String {
     let parsed = parse(text);
     assert!(!parsed.is_ok(), "{text} is healthy");
-    let messages: Vec<String> =
-        parsed.diagnostics.iter().map(|d| render(d, &Sources::of("prod.policy", text), false)).collect();
+    let messages: Vec<String> = parsed
+        .diagnostics
+        .iter()
+        .map(|d| render(d, &Sources::of("prod.policy", text), false))
+        .collect();
     messages.join("\n\n")
 }
 

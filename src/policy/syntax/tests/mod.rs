@@ -7,14 +7,17 @@ mod messages;
 mod properties;
 mod samples;
 
-use crate::policy::sources::Sources;
 use super::tree::File;
+use crate::policy::sources::Sources;
 
 /// Parses a text that has to be healthy.
 fn read(text: &str) -> File {
     let parsed = super::parse(text);
-    let messages: Vec<_> =
-        parsed.diagnostics.iter().map(|d| super::render(d, &Sources::of("test", text), false)).collect();
+    let messages: Vec<_> = parsed
+        .diagnostics
+        .iter()
+        .map(|d| super::render(d, &Sources::of("test", text), false))
+        .collect();
     assert!(messages.is_empty(), "{}\n{text}", messages.join("\n"));
     parsed.file
 }
