@@ -69,7 +69,7 @@ fn policy(rules: usize) -> String {
 }
 
 fn program(rules: usize, catalog: &Arc<Catalog>) -> Arc<Program> {
-    let surroundings = Surroundings { catalog, files: &|_| Err("none".into()) };
+    let surroundings = Surroundings::new(catalog, &|_| Err("none".into()));
     let compiled =
         compile(&PolicyName::new("bench"), "bench.policy", &policy(rules), &surroundings);
     compiled.program.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))

@@ -217,6 +217,6 @@ fn compile_noting(
         read(path);
         text
     };
-    let surroundings = Surroundings { catalog, files: &files };
+    let surroundings = Surroundings::new(catalog, &files).on(jiff::Zoned::now().date());
     policy::compile(&name_of(path), &path.display().to_string(), text, &surroundings)
 }

@@ -406,7 +406,7 @@ impl PolicySource {
                 None => std::fs::read_to_string(path).map_err(|error| error.to_string()),
             }
         };
-        let surroundings = Surroundings { catalog, files: &files };
+        let surroundings = Surroundings::new(catalog, &files).on(jiff::Zoned::now().date());
         policy::compile(&self.name, &self.file, &self.text, &surroundings).tested()
     }
 

@@ -194,7 +194,7 @@ impl Workspace {
         };
         let reads = RefCell::new(BTreeSet::new());
         let files = |name: &str| self.file(root, name, &reads);
-        let surroundings = Surroundings { catalog: &self.catalog, files: &files };
+        let surroundings = Surroundings::new(&self.catalog, &files);
         let loaded = load(root, &text, &surroundings);
         let index = Index::of(&loaded);
         let mut reads = reads.into_inner();
@@ -217,7 +217,7 @@ impl Workspace {
         let text = self.text(&root).unwrap_or_default();
         let reads = RefCell::new(BTreeSet::new());
         let files = |name: &str| self.file(&root, name, &reads);
-        let surroundings = Surroundings { catalog: &self.catalog, files: &files };
+        let surroundings = Surroundings::new(&self.catalog, &files);
         let stem = Path::new(&root).file_stem().unwrap_or_default().to_string_lossy();
         let compiled = compile(&PolicyName::new(&*stem), &root, &text, &surroundings);
         if let Some(policy) = self.policies.get_mut(&root) {

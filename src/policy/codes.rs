@@ -313,8 +313,9 @@ pages! {
          See docs/scripts.md.",
         "fn score(r) { 0.5 }",
         "fn value(req) { 0.5 }";
-    NO_DEFAULT = "P3001", "there is no `default`",
-        "Every request gets an answer, so a policy ends with a route for everyone else.",
+    NO_DEFAULT = "P3001", "there is no `default` (now P4004)",
+        "Earlier versions asked for a `default` in every policy. Now the routes are looked at: only where \
+         a request falls through it is an error, P4004, with that request as an example.",
         "route x when task == code -> p",
         "route x when task == code -> p\ndefault -> p";
     SECOND_DEFAULT = "P3002", "there are two defaults",
@@ -384,11 +385,80 @@ pages! {
          out. It is refused, because a rule that is accepted and ignored is worse than none.",
         "budget b $5 per day per user.id { at 100% deny }",
         "defaults { cap $0.05 per request else deny \"Too expensive\" }";
+    NEVER_MATCHES = "P4001", "a rule that can never match",
+        "Every request that would match is stopped before: by routes above, or by a `deny`. The message \
+         names them. Move the rule up, narrow the others, or remove it.",
+        "route code when task == code -> p\nroute pro-code when task == code and key.tier == pro -> q",
+        "route pro-code when task == code and key.tier == pro -> q\nroute code when task == code -> p";
+    ALWAYS_FALSE = "P4002", "a condition that is false on its own",
+        "No value fits all of the condition, whatever stands around the rule.",
+        "route x when input.tokens < 1k and input.tokens > 2k -> p",
+        "route x when input.tokens < 1k or input.tokens > 2k -> p";
+    DEAD_PART = "P4003", "a part of a condition that changes nothing",
+        "A branch of an `or`, or an element of a list, lets nobody in that the rest does not let in \
+         already; or a part is always true. What a `let` names is told only where no use needs it.",
+        "route x when task == code or task in [code, math] -> p",
+        "route x when task in [code, math] -> p";
+    GAP = "P4004", "a request falls through",
+        "Every request gets an answer. There is no `default`, and the routes do not take all requests; \
+         the message shows one that no route takes. In a delegated file no `default` is needed: control \
+         returns to the policy.",
+        "route code when task == code -> p\nroute rest when task == chat -> q",
+        "route code when task == code -> p\nroute rest when task != code -> q";
+    NO_MODEL_LEFT = "P4005", "a route that can end with no model",
+        "For some requests all models of the route are removed: by `require`, `only` and `floor`, or \
+         because they lack what the request needs (only needs that the policy itself speaks of are \
+         looked at). Health, keys and configured providers are not.",
+        "route images when request.images > 0 -> text-only",
+        "route images when request.images > 0 -> vision";
+    TUNES_DISAGREE = "P4006", "two `tune`s overlap and disagree",
+        "Where both match, the later one wins per key, and nobody sees it in either. Clamps do not \
+         disagree: the tighter one holds.",
+        "tune a when key.tier == pro { set temperature = 0 }\ntune b when task == code { set temperature = 1 }",
+        "tune a when key.tier == pro and task != code { set temperature = 0 }\ntune b when task == code { set temperature = 1 }";
+    NEVER_BITES = "P4007", "a bound that never bites, or always does",
+        "A cap above every worst case, a condition on models that removes nobody or everybody, a budget \
+         that counts no request: either it is not needed, or it is not what was meant.",
+        "route x when task == code -> small { cap $900 per request else deny }",
+        "route x when task == code -> small { cap $0.10 per request else deny }";
+    LEADS_BACK = "P4010", "a second chance that is none",
+        "Ladders and splits must not lead back to themselves. A fallback or a degrade to models that were \
+         asked already, or a step that repeats another, helps nobody.",
+        "default -> small { fallback small on any }",
+        "default -> small { fallback large on any }";
+    UNUSED = "P4011", "nothing needs this",
+        "A pool, ladder or split that no request can come to, a model that every route removes, a \
+         condition, schedule, enum or attribute that nothing uses.",
+        "pool old = [a/m]\npool p = [a/n]\ndefault -> p",
+        "pool p = [a/n]\ndefault -> p";
+    EMPTY_ARM = "P4012", "an arm with 0 %",
+        "Nobody is dealt to it. Shares that do not sum to 100 % are P3004.",
+        "split s { 0% -> a; rest -> b }",
+        "split s { 1% -> a; rest -> b }";
     LATE_CHECK = "P4013", "a check that comes too late",
         "A check that needs the whole answer cannot reject what the client of a stream has seen \
          already. Hold the stream back, or ask only without a stream.",
         "ladder l { step a -> p escalate when invalid_json; step b -> q }",
         "ladder l { hold full; step a -> p escalate when invalid_json; step b -> q }";
+    RETIRES = "P4014", "a model that is switched off soon",
+        "The provider retires a model that the policy names within 30 days, or has done so.",
+        "default -> a/old",
+        "default -> a/new";
+    BROKEN = "P5001", "a promise that does not hold",
+        "An invariant is proved for all requests, over all files of the policy. The message shows a \
+         request that breaks it, the route that takes it, and the pool that gives the model.",
+        "route x when task == code -> large\ninvariant cheap { every model where price.output <= $1/Mtok }",
+        "require cheap only models where price.output <= $1/Mtok";
+    UNDECIDED = "P5002", "a promise that was neither proved nor refuted",
+        "Regular expressions and live figures are opaque to proofs, and a search may be given up. A \
+         promise that was not proved counts as broken.",
+        "route x when key.name matches /^svc-/ -> large",
+        "route x when key.name like \"svc-*\" -> large";
+    NAMED_MODELS = "P5003", "a promise that clients who name a model can get round",
+        "Routes take only requests that leave the choice to the policy. A client that names a model gets \
+         that model; only `deny` and `require` hold for it.",
+        "invariant cheap when key.tier == free { every model where price.output <= $1/Mtok }",
+        "require cheap when key.tier == free only models where price.output <= $1/Mtok";
     EXPECTATION = "P6001", "a test got something else than it expects",
         "A test is one request: what is `given`, and the rest as in a plain request (a short chat of a \
          production key, model `auto`, everything healthy). The message says what came of it and why, \

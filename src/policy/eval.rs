@@ -22,7 +22,7 @@ use super::plan::{
     Removal, RemovedBy, Step,
 };
 use super::program::{
-    Assumption, Breach, CapBreach, Hold, ModelSet, Program, Require, Settings, Target,
+    Assumption, Breach, CapBreach, Hold, Member, ModelSet, Program, Require, Settings, Target,
 };
 use super::schema::{Attr, AttrRef};
 use super::value::{Facts, Value, WorkedOut};
@@ -177,9 +177,7 @@ pub fn decide_listening(
     }
 
     let reached = reached::strictest(program, situation);
-    if let Some(Reached { breach: Breach::Deny(why), .. }) = &reached
-        && let Some(reached) = &reached
-    {
+    if let Some(reached @ Reached { breach: Breach::Deny(why), .. }) = &reached {
         return Decision::Denied(reached.denied(why.as_ref()));
     }
 
@@ -220,6 +218,29 @@ pub fn decide_listening(
         ranks: RefCell::default(),
     };
     builder.build(target, listener)
+}
+
+/// What removes a model whatever the rules say: its own settings, and the shape of the request.
+pub(in crate::policy) fn removed_by_shape(
+    program: &Program,
+    situation: &Situation<'_>,
+    model: ModelIdx,
+    settings: &Settings,
+    requested: bool,
+) -> Option<RemovedBy> {
+    let builder = Builder {
+        program,
+        situation,
+        filters: SmallVec::new(),
+        settings: Arc::default(),
+        requested,
+        reached: None,
+        route: Arc::default(),
+        line: None,
+        needs: Needs::of(situation.facts),
+        ranks: RefCell::default(),
+    };
+    builder.removed_by(&Member { model, when: None }, settings)
 }
 
 /// A named model is answered by that model or by an error, never by another.

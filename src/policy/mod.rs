@@ -80,14 +80,32 @@ pub fn compile(
     let mut sources = Arc::new(loaded.sources);
     let readable =
         loaded.diagnostics.iter().all(|found| found.severity < diagnostic::Severity::Error);
-    let (program, mut found, attached) = check::check(name, &sources, &loaded.units, surroundings);
-    syntax::yaml::fit_fixes(&sources, &mut found);
+    let check::Checked { program, diagnostics: mut found, seen, attached } =
+        check::check(name, &sources, &loaded.units, surroundings);
     for script in attached {
         Arc::make_mut(&mut sources).add(&script.file, &script.text);
     }
+    let is_error = |found: &diagnostic::Diagnostic| found.severity == diagnostic::Severity::Error;
+    let sound = readable && !found.iter().any(is_error);
+    if let Some(program) = &program {
+        let subject = prove::Subject {
+            program,
+            units: &loaded.units,
+            seen: &seen,
+            today: surroundings.today,
+        };
+        if sound {
+            found.extend(prove::findings(&subject));
+        } else if readable && !seen.incomplete {
+            // What is wrong elsewhere may hide a gap, but makes none.
+            found.extend(prove::gap(&subject));
+        }
+    }
+    syntax::yaml::fit_fixes(&sources, &mut found);
     let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(found);
+    let sound = !diagnostics.iter().any(is_error);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
     let tree = loaded.units.into_iter().next().map_or_else(syntax::tree::File::empty, |it| it.tree);
-    Compiled { program: program.filter(|_| readable).map(Arc::new), tree, sources, diagnostics }
+    Compiled { program: program.filter(|_| sound).map(Arc::new), tree, sources, diagnostics }
 }

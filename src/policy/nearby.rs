@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_nearest_other_answers_are_named() {
         let catalog = Arc::new(Catalog::embedded());
-        let surroundings = Surroundings { catalog: &catalog, files: &|_| Err("none".to_owned()) };
+        let surroundings = Surroundings::new(&catalog, &|_| Err("none".to_owned()));
         let text = "deny blocked when key.tags has \"blocked\" because \"no\"\n\
                     route quick when input.tokens < 2k -> sim/tiny\n\
                     route code when task == code -> sim/large\n\

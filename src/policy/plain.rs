@@ -81,6 +81,20 @@ impl Said {
         self.now = Some(now);
     }
 
+    /// The operands that something was said of, with the latest word on each; without sets.
+    pub fn operands(&self) -> impl Iterator<Item = (&Operand, &OwnedValue)> {
+        let last = |index: usize, operand: &Operand| {
+            !self.values[index + 1..].iter().any(|(later, _)| later == operand)
+        };
+        let values = self.values.iter().enumerate();
+        values.filter(move |(index, (operand, _))| last(*index, operand)).map(|(_, (a, b))| (a, b))
+    }
+
+    /// The sets that something was said of.
+    pub fn sets(&self) -> impl Iterator<Item = (&str, &OwnedValue)> {
+        self.sets.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// What was said, the sets last.
     pub fn said(&self) -> impl Iterator<Item = (String, &OwnedValue)> {
         let values = self.values.iter().map(|(operand, value)| (operand.to_string(), value));

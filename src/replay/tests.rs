@@ -7,7 +7,7 @@ const POLICY: &str = "route long when input.tokens > 100 -> sim/large\ndefault -
 fn program(text: &str) -> Arc<Program> {
     let files = |_: &str| Err("no files here".to_owned());
     let catalog = Arc::new(Catalog::embedded());
-    let surroundings = Surroundings { catalog: &catalog, files: &files };
+    let surroundings = Surroundings::new(&catalog, &files);
     let compiled = compile(&PolicyName::new("p"), "p.policy", text, &surroundings);
     compiled.program.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
 }

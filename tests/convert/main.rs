@@ -99,7 +99,7 @@ fn sound(converted: &Converted) -> Result<(), String> {
     let catalog = catalog_of(converted.config.as_deref())
         .map_err(|error| format!("{error}\n{}", converted.config.as_deref().unwrap_or_default()))?;
     let files = |_: &str| Err("no such file".to_owned());
-    let surroundings = Surroundings { catalog: &catalog, files: &files };
+    let surroundings = Surroundings::new(&catalog, &files);
     let compiled = compile(&PolicyName::new("test"), "converted.policy", &text, &surroundings);
     let errors: Vec<String> = compiled
         .diagnostics

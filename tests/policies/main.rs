@@ -26,7 +26,7 @@ fn compiled(file: &str, text: &str) -> Compiled {
             std::fs::read_to_string(path("policies").join(name)).map_err(|_| "no such file".into())
         }
     };
-    let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+    let surroundings = Surroundings::new(&CATALOG, &files);
     compile(&PolicyName::new("test"), file, text, &surroundings)
 }
 

@@ -16,7 +16,7 @@ fn files_of_both_spellings_make_one_policy() {
             "pools.yaml" => Ok(pools.to_owned()),
             _ => Err("no such file".to_owned()),
         };
-        let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+        let surroundings = Surroundings::new(&CATALOG, &files);
         let text = "import \"pools.yaml\" as shared\ndefault -> shared.cheap\n";
         compile(&PolicyName::new("p"), "p.policy", text, &surroundings)
     };

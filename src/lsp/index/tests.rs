@@ -41,7 +41,7 @@ fn files(path: &str) -> Result<String, String> {
 
 fn index(text: &str) -> (Loaded, Index) {
     let catalog = Arc::new(Catalog::embedded());
-    let loaded = load("root.policy", text, &Surroundings { catalog: &catalog, files: &files });
+    let loaded = load("root.policy", text, &Surroundings::new(&catalog, &files));
     let index = Index::of(&loaded);
     (loaded, index)
 }

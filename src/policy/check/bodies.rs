@@ -239,7 +239,7 @@ impl<'a> Checker<'a> {
         };
         let cond = Cond::test(resolved.operand, Op::Within(vec![(key, i64::MAX)]), span);
         let text = format!("{written} >= {}", at_least.node.raw);
-        let filter = self.filter_of(cond, text.into());
+        let filter = self.filter_of(cond, text.into(), span);
         settings.only.push(Arc::new(filter));
     }
 

@@ -380,6 +380,7 @@ impl<'a> Checker<'a> {
                     self.report(self.unknown_list(name));
                     return None;
                 };
+                self.shared.used_lists.insert(list.as_ptr());
                 self.one_of(named, ty, plain, list)
             }
         }

@@ -40,9 +40,19 @@ impl<'a> Checker<'a> {
     /// A `let` that nothing has used is checked as if a route had.
     pub(super) fn check_unused_lets(&mut self, tree: &'a File) {
         for line in &tree.items {
-            let Item::Let { name, body: tree::LetBody::Cond(cond) } = &line.node else { continue };
+            let (name, cond) = match &line.node {
+                Item::Let { name, body: tree::LetBody::Cond(cond) } => (name, cond),
+                Item::Let { name, body: tree::LetBody::List(list) } => {
+                    if !self.shared.used_lists.contains(&list.node.as_ptr()) {
+                        self.seen.unused.push(name.span);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
             let word: &'a str = &name.node;
             if self.shared.used.insert((self.unit, word.to_owned())) {
+                self.seen.unused.push(name.span);
                 self.shared.expanding.push((self.unit, word));
                 self.request_cond(cond);
                 self.shared.expanding.pop();

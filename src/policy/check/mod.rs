@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use super::codes;
 use super::cond::Cond;
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::Diagnostic;
 use super::load::{Role, Unit};
 use super::program::{
-    Assumption, Budget, Deny, Invariant, Limit, ModelFilter, Program, Require, Route, Rule,
+    Assumption, At, Budget, Deny, Invariant, Limit, ModelFilter, Program, Require, Route, Rule,
     Settings, TestCase, Tune,
 };
 use super::schema::Cost;
@@ -43,16 +43,57 @@ pub struct Surroundings<'a> {
     pub catalog: &'a Arc<Catalog>,
     /// Reads a file that the policy names (`prompt prepend file "…"`), relative to the policy.
     pub files: &'a dyn Fn(&str) -> Result<String, String>,
+    /// The day on which it is checked: models that retire soon are told by it. Nothing is said of
+    /// them without.
+    pub today: Option<jiff::civil::Date>,
 }
 
-/// Checks the trees of a policy and compiles them. There is a program if no finding is an error and
-/// the policy says where requests go.
+impl<'a> Surroundings<'a> {
+    /// A catalogue and a way to read files, on no particular day.
+    pub fn new(
+        catalog: &'a Arc<Catalog>,
+        files: &'a dyn Fn(&str) -> Result<String, String>,
+    ) -> Surroundings<'a> {
+        Surroundings { catalog, files, today: None }
+    }
+
+    /// The same on a day.
+    pub fn on(self, today: jiff::civil::Date) -> Surroundings<'a> {
+        Surroundings { today: Some(today), ..self }
+    }
+}
+
+/// What checking found.
+pub(super) struct Checked {
+    /// The program; also where something is wrong with it, if it can be put together all the same.
+    pub program: Option<Program>,
+    /// The findings, in the order of the texts.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What only the checker sees.
+    pub seen: Seen,
+    /// Texts that findings point into.
+    pub attached: Vec<Attached>,
+}
+
+/// What the checker sees of a policy that is not part of the program.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The names of `let`s that nothing uses.
+    pub unused: Vec<Span>,
+    /// Conditions of `models where` in pools.
+    pub pools: Vec<Cond>,
+    /// A statement could not be read, or a route has no target.
+    pub incomplete: bool,
+}
+
+/// Checks the trees of a policy and compiles them. There is no program where the policy's own file
+/// only declares names.
 pub(super) fn check(
     name: &PolicyName,
     sources: &Arc<Sources>,
     units: &[Unit],
     surroundings: &Surroundings<'_>,
-) -> (Option<Program>, Vec<Diagnostic>, Vec<Attached>) {
+) -> Checked {
     let mut checker = Checker::new(sources, units, surroundings);
     let program = checker.program(name, sources);
     // A `let` is checked wherever it is used; its faults are told once.
@@ -60,8 +101,9 @@ pub(super) fn check(
     let mut found = checker.diagnostics;
     found.retain(|it| told.insert((it.code, it.primary.span, it.message.clone())));
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    let broken = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    (program.filter(|_| !broken), found, checker.attached)
+    let mut seen = checker.seen;
+    seen.incomplete |= units.iter().any(|unit| !unit.broken.is_empty());
+    Checked { program, diagnostics: found, seen, attached: checker.attached }
 }
 
 /// A text that findings point into although it is no policy: it has to be added to the sources.
@@ -98,6 +140,7 @@ struct Checker<'a> {
     diagnostics: Vec<Diagnostic>,
     /// Statements that this version cannot carry out.
     waiting: Vec<Diagnostic>,
+    seen: Seen,
 }
 
 /// The rules of all files, as they are found.
@@ -147,6 +190,7 @@ impl<'a> Checker<'a> {
             read: Vec::new(),
             diagnostics: Vec::new(),
             waiting: Vec::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -180,6 +224,7 @@ impl<'a> Checker<'a> {
     }
 
     fn rule(&self, part: &Part, name: &Name, when: Cond) -> Rule {
+        let own = when.clone();
         let when = match &part.given {
             Some(given) => given.clone().and(when),
             None => when,
@@ -187,6 +232,7 @@ impl<'a> Checker<'a> {
         Rule {
             name: format!("{}{}", part.prefix, name.node).into(),
             when,
+            own,
             span: name.span,
             line: self.sources.line(name.span),
         }
@@ -478,10 +524,10 @@ impl<'a> Checker<'a> {
     /// A condition on models, worked out over the catalogue.
     fn model_filter(&mut self, cond: &super::syntax::tree::Cond) -> ModelFilter {
         let checked = self.model_cond(cond);
-        self.filter_of(checked, self.source(cond.span))
+        self.filter_of(checked, self.source(cond.span), cond.span)
     }
 
-    fn filter_of(&self, cond: Cond, text: Arc<str>) -> ModelFilter {
+    fn filter_of(&self, cond: Cond, text: Arc<str>, span: Span) -> ModelFilter {
         use super::program::ModelSet;
         let live = cond.tests().iter().any(
             |test| matches!(&test.operand, super::cond::Operand::Attr(attr) if attr.attr.def().live),
@@ -490,7 +536,7 @@ impl<'a> Checker<'a> {
         let pass = ModelSet::of(catalog, |model| {
             live || cond.holds(&super::models::StaticModel(&catalog.models()[model.0 as usize]))
         });
-        ModelFilter { text, pass, live: live.then_some(cond) }
+        ModelFilter { text, pass, live: live.then(|| cond.clone()), cond, at: At(span) }
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Shared<'a> {
     pub expanding: Vec<(usize, &'a str)>,
     /// `let`s that some condition has used.
     pub used: HashSet<(usize, String)>,
+    /// Lists that some condition has used, by where they lie.
+    pub used_lists: HashSet<*const Value>,
     /// Circles that were reported, as the names on the way in alphabetical order.
     pub circles: HashSet<Vec<(usize, &'a str)>>,
     pools: usize,

@@ -68,35 +68,15 @@ impl<'a> Checker<'a> {
             let rule = Rule { when: unwritten(rule.when), ..rule };
             let body =
                 body.map_or_else(Settings::default, |body| self.settings(body, Place::Route));
-            if let Some(target) = self.target(to) {
+            let target = self.target(to);
+            self.seen.incomplete |= target.is_none();
+            if let Some(target) = target {
                 self.refuse_unnamed_model(target, &rule, to.span);
                 let settings = Arc::new(rules.defaults.overlaid(&body));
                 let is_default = matches!(line.node, Item::Default { .. });
                 rules.routes.push((Route { rule, target, is_default, body, settings }, span));
             }
         }
-        if default.is_none() && part.given.is_none() && !self.is_library() {
-            self.refuse_without_default(tree);
-        }
-    }
-
-    fn refuse_without_default(&mut self, tree: &File) {
-        if self.names.broken.contains("default") {
-            return;
-        }
-        let last = tree.items.last().map_or_else(Span::default, |line| line.span);
-        // The first line of the last statement: its block says nothing about this.
-        let text = self.text[last.range()].lines().next().unwrap_or_default();
-        let end = last.start + text.trim_end().len() as u32;
-        self.report(
-            Diagnostic::error(
-                codes::NO_DEFAULT,
-                Span { start: last.start, end },
-                "there is no `default`",
-                "the file ends here; what happens to a request that no route takes?",
-            )
-            .help("end the file with `default -> POOL`"),
-        );
     }
 
     fn alias(&mut self, part: &Part, from: &tree::Text) -> Rule {

@@ -242,8 +242,9 @@ impl<'a> Checker<'a> {
 
     /// The models for which the condition holds. Models for embeddings are meant only where it speaks
     /// of them: no conversation can go there.
-    fn models_where(&self, cond: Cond) -> Vec<Member> {
+    fn models_where(&mut self, cond: Cond) -> Vec<Member> {
         use crate::policy::cond::Operand;
+        self.seen.pools.push(cond.clone());
         let live = cond
             .tests()
             .iter()
@@ -325,7 +326,7 @@ impl<'a> Checker<'a> {
             if way.iter().all(|other| index <= *other) {
                 self.report(
                     Diagnostic::error(
-                        codes::CYCLE,
+                        codes::LEADS_BACK,
                         item.name.span,
                         format!("ladder `{}` leads back to itself", item.name.node),
                         "never ends",
@@ -411,7 +412,7 @@ impl<'a> Checker<'a> {
         under_way.pop();
         if !report {
             // Each ladder's own faults are reported once, when it is resolved for itself.
-            let circles = |found: &Diagnostic| found.code == codes::CYCLE;
+            let circles = |found: &Diagnostic| found.code == codes::LEADS_BACK;
             let own: Vec<Diagnostic> = self.diagnostics.drain(kept..).filter(circles).collect();
             self.diagnostics.extend(own);
         }
@@ -603,7 +604,7 @@ impl<'a> Checker<'a> {
             if matches!(arm.share.node, Share::Percent(share) if share.0 == 0) {
                 self.report(
                     Diagnostic::error(
-                        codes::SHARES,
+                        codes::EMPTY_ARM,
                         arm.share.span,
                         "an arm with 0 % gets nobody",
                         "never taken",
@@ -668,7 +669,7 @@ impl<'a> Checker<'a> {
                     if next == start {
                         self.report(
                             Diagnostic::error(
-                                codes::CYCLE,
+                                codes::LEADS_BACK,
                                 splits[start].span,
                                 format!("split `{}` leads back to itself", splits[start].name),
                                 "never ends",

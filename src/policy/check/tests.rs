@@ -16,7 +16,7 @@ fn compiled(text: &str) -> Compiled {
         "style.md" => Ok("Be brief.".to_owned()),
         _ => Err("no such file".to_owned()),
     };
-    let surroundings = Surroundings { catalog: &catalog, files: &files };
+    let surroundings = Surroundings::new(&catalog, &files);
     compile(&PolicyName::new("test"), "test.policy", text, &surroundings)
 }
 

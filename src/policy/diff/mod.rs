@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::plain::Said;
 use super::program::{Program, Rule};
 use super::prove::escape::{Region, Room};
-use super::prove::{Prover, Reach, RuleRef, TooComplex};
+use super::prove::{Prover, Reach, RuleRef, Stops, TooComplex};
 use super::trial::{Outcome, Trial};
 
 /// The most changes that are looked for.
@@ -113,6 +113,13 @@ struct Side<'p> {
     trial: Trial<'p>,
 }
 
+impl Side<'_> {
+    /// All its denials.
+    fn denies(&self) -> Stops {
+        Stops { denies: self.prover.program.denies.len(), ..Stops::default() }
+    }
+}
+
 struct Comparison<'p> {
     old: Side<'p>,
     new: Side<'p>,
@@ -123,12 +130,10 @@ struct Comparison<'p> {
 impl Comparison<'_> {
     /// Requests that one side refuses and the other does not.
     fn denials(&mut self) {
-        let denies = |side: &Side<'_>| -> Vec<RuleRef> {
-            (0..side.prover.program.denies.len()).map(RuleRef::Deny).collect()
-        };
-        let (old, new) = (denies(&self.old), denies(&self.new));
-        for (rule, others, kind) in (new.iter().map(|rule| (*rule, &old, Kind::Denied)))
-            .chain(old.iter().map(|rule| (*rule, &new, Kind::Allowed)))
+        let (old, new) = (self.old.denies(), self.new.denies());
+        for (rule, others, kind) in (0..new.denies)
+            .map(|index| (RuleRef::Deny(index), &old, Kind::Denied))
+            .chain((0..old.denies).map(|index| (RuleRef::Deny(index), &new, Kind::Allowed)))
         {
             let now = kind == Kind::Denied;
             let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
@@ -136,7 +141,7 @@ impl Comparison<'_> {
             let mut found = None;
             for region in here.prover.regions_of(rule) {
                 let Some(room) = here.prover.axes.everything().cut(region) else { continue };
-                match there.prover.escapes_also(&room, others, (&here.prover, &[])) {
+                match here.prover.escapes_both(&room, &Stops::default(), (&there.prover, others)) {
                     Reach::Here(room) => found = Some(room),
                     Reach::Never(_) => {}
                     Reach::Undecided => self.diff.undecided = true,
@@ -206,15 +211,11 @@ impl Comparison<'_> {
     /// refuses.
     fn difference(&mut self, rule: RuleRef, others: &[RuleRef], now: bool) -> Option<Room> {
         let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
-        let denies = |side: &Side<'_>| -> Vec<RuleRef> {
-            (0..side.prover.program.denies.len()).map(RuleRef::Deny).collect()
-        };
-        let mut theirs = denies(there);
-        theirs.extend(others);
-        let ours = denies(here);
+        let theirs = Stops { more: others.to_vec(), ..there.denies() };
+        let ours = here.denies();
         for region in here.prover.regions_of(rule) {
             let Some(room) = here.prover.axes.everything().cut(region) else { continue };
-            match here.prover.escapes_also(&room, &ours, (&there.prover, &theirs)) {
+            match here.prover.escapes_both(&room, &ours, (&there.prover, &theirs)) {
                 Reach::Here(room) => return Some(room),
                 Reach::Never(_) => {}
                 Reach::Undecided => self.diff.undecided = true,
@@ -286,7 +287,7 @@ impl Comparison<'_> {
             for other in self.new.prover.regions_of(RuleRef::Route(j)) {
                 let Some(room) = room.cut(other) else { continue };
                 let (old, new) = (&self.old.prover, &self.new.prover);
-                match old.escapes_also(&room, &before_old, (new, &before_new)) {
+                match old.escapes_both(&room, &before_old, (new, &before_new)) {
                     Reach::Here(room) => return Some(room),
                     Reach::Never(_) => {}
                     Reach::Undecided => self.diff.undecided = true,

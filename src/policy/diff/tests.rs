@@ -14,7 +14,7 @@ use crate::policy::{Surroundings, compile};
 static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::embedded()));
 
 fn program(text: &str) -> Arc<Program> {
-    let surroundings = Surroundings { catalog: &CATALOG, files: &|_| Err("none".to_owned()) };
+    let surroundings = Surroundings::new(&CATALOG, &|_| Err("none".to_owned()));
     let compiled = compile(&PolicyName::new("test"), "test.policy", text, &surroundings);
     compiled.program.unwrap_or_else(|| panic!("{text}\n{:#?}", compiled.diagnostics))
 }

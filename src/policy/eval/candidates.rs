@@ -119,7 +119,7 @@ impl Builder<'_> {
         Ordered { candidates: kept, passed_over }
     }
 
-    fn removed_by(&self, member: &Member, settings: &Settings) -> Option<RemovedBy> {
+    pub(super) fn removed_by(&self, member: &Member, settings: &Settings) -> Option<RemovedBy> {
         let model = self.model(member.model);
         let live = LiveModel { model, live: self.situation.live.model(member.model) };
         if !self.situation.enabled.contains(member.model) {

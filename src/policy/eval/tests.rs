@@ -40,7 +40,7 @@ static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
 
 fn program(text: &str) -> Arc<Program> {
     let files = |_: &str| Err("no files".to_owned());
-    let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+    let surroundings = Surroundings::new(&CATALOG, &files);
     let compiled = compile(&PolicyName::new("test"), "test.policy", text, &surroundings);
     compiled.program.unwrap_or_else(|| panic!("{text}\n{:#?}", compiled.diagnostics))
 }

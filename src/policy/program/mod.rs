@@ -124,6 +124,8 @@ pub struct Rule {
     pub name: Arc<str>,
     /// For whom it is.
     pub when: Cond,
+    /// What is written of it: without what its `delegate` and a route's unwritten rule add.
+    pub own: Cond,
     /// Where its name stands.
     pub span: Span,
     /// Its line in its file, counted from 1.
@@ -350,6 +352,10 @@ pub struct ModelFilter {
     pub pass: ModelSet,
     /// The whole condition, where it looks at live figures.
     pub live: Option<Cond>,
+    /// The whole condition.
+    pub cond: Cond,
+    /// Where it stands.
+    pub at: At,
 }
 
 /// A set of models of one catalogue.

@@ -38,6 +38,8 @@ pub struct Axis {
     pub points: Vec<Point>,
     /// The point of a plain request, or the first.
     pub plain: usize,
+    /// Per dimension and class the points that lie in it.
+    by_class: Vec<Vec<Vec<u32>>>,
 }
 
 /// One point of an axis.
@@ -144,6 +146,42 @@ impl Axes {
         Some(self.axis_of[at].0)
     }
 
+    /// The point of an axis that a request lies in; none where its classes do not occur together in
+    /// any sample.
+    pub fn place(&self, axis: usize, said: &Said) -> Option<usize> {
+        let axis = &self.axes[axis];
+        let dims = axis.dimensions.iter().map(|index| &self.space.dimensions[*index]);
+        let classes: SmallVec<[u32; 2]> = dims.map(|it| it.class_of(said) as u32).collect();
+        let first = axis.by_class.first()?.get(*classes.first()? as usize)?;
+        let same = |point: &&u32| axis.points[**point as usize].classes == classes;
+        first.iter().find(same).map(|point| *point as usize)
+    }
+
+    /// Whether a request lies in a room.
+    pub fn holds(&self, room: &Room, said: &Said) -> bool {
+        (0..self.axes.len())
+            .all(|axis| self.place(axis, said).is_some_and(|point| room.has(axis, point)))
+    }
+
+    /// The most that a counted operand of an axis is at a point; `None` where nothing bounds it.
+    pub fn most(&self, axis: usize, point: usize, operand: &Operand) -> Option<u64> {
+        let axis = &self.axes[axis];
+        let mut places = axis.dimensions.iter().zip(&axis.points[point].classes);
+        let dimension = |index: &usize| &self.space.dimensions[*index];
+        let (index, class) = places.find(|(index, _)| {
+            dimension(index).operand == *operand && dimension(index).cuts().is_some()
+        })?;
+        let above = dimension(index).cuts()?.get((*class as usize).checked_sub(1)?)?;
+        u64::try_from(above - 1).ok()
+    }
+
+    /// Only these points of one axis.
+    pub fn only(&self, axis: usize, points: impl Iterator<Item = usize>) -> Region {
+        let mut allowed = none(self.axes[axis].points.len());
+        points.for_each(|point| allowed[point / 64] |= 1 << (point % 64));
+        Region(SmallVec::from_iter([(axis, allowed)]))
+    }
+
     /// The whole space.
     pub fn everything(&self) -> Room {
         Room(self.axes.iter().map(|axis| all(axis.points.len())).collect())
@@ -166,10 +204,9 @@ impl Axes {
         for (dimension, classes) in &one.0 {
             let (axis, place) = self.axis_of[*dimension];
             let mut allowed = none(self.axes[axis].points.len());
-            for (index, point) in self.axes[axis].points.iter().enumerate() {
-                let class = point.classes[place] as usize;
-                if classes[class / 64] & (1 << (class % 64)) != 0 {
-                    allowed[index / 64] |= 1 << (index % 64);
+            for class in ones(classes) {
+                for &point in &self.axes[axis].by_class[place][class] {
+                    allowed[point as usize / 64] |= 1 << (point % 64);
                 }
             }
             match axes.iter_mut().find(|(known, _)| *known == axis) {
@@ -224,20 +261,10 @@ fn root(index: usize, dimension: &Dimension) -> Root {
         return Root::Element(index);
     }
     match operand {
-        Operand::Attr(attr) => match attr.attr {
-            Attr::Time | Attr::TimeHour | Attr::TimeWeekday | Attr::TimeDate => Root::Time,
-            Attr::RequestAuto => Root::Operand(Operand::Attr(AttrRef::plain(Attr::RequestModel))),
-            Attr::InputTokens
-            | Attr::InputSystemTokens
-            | Attr::InputLastTokens
-            | Attr::InputCachedTokens
-            | Attr::TotalTokens
-            | Attr::RequestMaxOutput => Root::Sizes,
-            _ => Root::Operand(operand.clone()),
-        },
+        Operand::Attr(attr) => group(attr.attr).unwrap_or_else(|| Root::Operand(operand.clone())),
         Operand::Declared(declared) => match &declared.source {
-            // What is read from a text hangs together with everything else that reads it.
-            Some(DeclaredSource::Attr(source)) if is_text(source.attr) => {
+            // What is read from an attribute hangs together with everything else that reads it.
+            Some(DeclaredSource::Attr(source)) if stands_alone(source.attr) => {
                 Root::Operand(Operand::Attr(source.clone()))
             }
             _ => Root::Operand(operand.clone()),
@@ -245,8 +272,39 @@ fn root(index: usize, dimension: &Dimension) -> Root {
     }
 }
 
-fn is_text(attr: Attr) -> bool {
-    matches!(attr.def().ty, Type::String | Type::Enum(_))
+/// Whether an attribute has an axis of its own, and one value at each of its points.
+fn stands_alone(attr: Attr) -> bool {
+    let operand = Operand::Attr(AttrRef::plain(attr));
+    let own = match group(attr) {
+        Some(root) => root == Root::Operand(operand),
+        None => true,
+    };
+    own && !matches!(attr.def().ty, Type::Set | Type::Time)
+}
+
+/// Whether an operand is read from an attribute that lies on an axis with others: what it is then
+/// does not follow from its own point.
+fn hangs_elsewhere(operand: &Operand) -> bool {
+    match operand {
+        Operand::Attr(_) => false,
+        Operand::Declared(declared) => matches!(&declared.source,
+            Some(DeclaredSource::Attr(source)) if !stands_alone(source.attr)),
+    }
+}
+
+/// The axis of attributes that hang together by their meaning.
+fn group(attr: Attr) -> Option<Root> {
+    match attr {
+        Attr::Time | Attr::TimeHour | Attr::TimeWeekday | Attr::TimeDate => Some(Root::Time),
+        Attr::RequestAuto => Some(Root::Operand(Operand::Attr(AttrRef::plain(Attr::RequestModel)))),
+        Attr::InputTokens
+        | Attr::InputSystemTokens
+        | Attr::InputLastTokens
+        | Attr::InputCachedTokens
+        | Attr::TotalTokens
+        | Attr::RequestMaxOutput => Some(Root::Sizes),
+        _ => None,
+    }
 }
 
 /// The axis of dimensions that hang together; `None` if it has too many points.
@@ -260,16 +318,19 @@ fn axis(space: &Space, root: &Root, dimensions: &[usize]) -> Option<Axis> {
     };
     let mut points: Vec<Point> = Vec::new();
     let mut seen: HashSet<SmallVec<[u32; 2]>> = HashSet::new();
+    let certain = !dims.iter().any(|dim| hangs_elsewhere(&dim.operand));
     for sample in samples {
         let mut said = Said::default();
         sample.say_to(&mut said);
         let classes: SmallVec<[u32; 2]> = dims.iter().map(|it| it.class_of(&said) as u32).collect();
         if seen.insert(classes.clone()) {
-            points.push(Point { classes, sample, certain: true });
+            points.push(Point { classes, sample, certain });
         }
     }
     add_unseen_matches(&dims, &mut points, &mut seen);
-    (points.len() <= MOST_POINTS).then(|| finished(dims.as_slice(), dimensions.to_vec(), points))
+    // One dimension alone is never larger when it is looked at independently.
+    (points.len() <= MOST_POINTS || dims.len() == 1)
+        .then(|| finished(dims.as_slice(), dimensions.to_vec(), points))
 }
 
 /// Whether a text matches a regular expression is taken to be independent of everything else, where
@@ -297,20 +358,18 @@ fn add_unseen_matches(
 /// One dimension on its own: a point for each of its classes, whether or not all of them occur.
 fn independent(space: &Space, dimension: usize) -> Axis {
     let dim = &space.dimensions[dimension];
-    let samples = samples::of_dimension(dim);
-    let mut points: Vec<Point> = Vec::new();
-    for class in 0..dim.classes() {
-        let sample = samples.iter().find(|sample| {
-            let mut said = Said::default();
-            sample.say_to(&mut said);
-            dim.class_of(&said) == class
-        });
-        points.push(Point {
-            classes: SmallVec::from_iter([class as u32]),
-            sample: sample.cloned().unwrap_or_default(),
-            certain: sample.is_some(),
-        });
+    let mut found: Vec<Option<Sample>> = vec![None; dim.classes()];
+    for sample in samples::of_dimension(dim) {
+        let mut said = Said::default();
+        sample.say_to(&mut said);
+        found[dim.class_of(&said)].get_or_insert(sample);
     }
+    let points = found.into_iter().enumerate().map(|(class, sample)| Point {
+        classes: SmallVec::from_iter([class as u32]),
+        certain: sample.is_some() && !hangs_elsewhere(&dim.operand),
+        sample: sample.unwrap_or_default(),
+    });
+    let points = points.collect();
     finished(&[dim], vec![dimension], points)
 }
 
@@ -319,7 +378,28 @@ fn finished(dims: &[&Dimension], dimensions: Vec<usize>, points: Vec<Point>) -> 
     let plain = points.iter().position(|point| {
         dims.iter().zip(&point.classes).all(|(dim, class)| dim.class_of(&said) == *class as usize)
     });
-    Axis { dimensions, points, plain: plain.unwrap_or(0) }
+    let mut by_class: Vec<Vec<Vec<u32>>> =
+        dims.iter().map(|dim| vec![Vec::new(); dim.classes()]).collect();
+    for (point, index) in points.iter().zip(0..) {
+        for (place, class) in point.classes.iter().enumerate() {
+            by_class[place][*class as usize].push(index);
+        }
+    }
+    Axis { dimensions, points, plain: plain.unwrap_or(0), by_class }
+}
+
+/// The positions of the set bits.
+fn ones(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    words.iter().enumerate().flat_map(|(index, word)| {
+        let mut rest = *word;
+        std::iter::from_fn(move || {
+            (rest != 0).then(|| {
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                index * 64 + bit
+            })
+        })
+    })
 }
 
 fn none(points: usize) -> Points {

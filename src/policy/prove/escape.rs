@@ -40,8 +40,21 @@ impl Budget {
 
 /// Looks for a point of `room` that none of `others` covers.
 pub fn escape(room: &Room, others: &[&Region], budget: Budget) -> Escape {
+    let mut unlimited = u64::MAX;
+    escape_within(room, others, budget, &mut unlimited)
+}
+
+/// The same, and takes what it did from an allowance that several searches share: one for every
+/// region that was looked at.
+pub fn escape_within(
+    room: &Room,
+    others: &[&Region],
+    budget: Budget,
+    allowance: &mut u64,
+) -> Escape {
     let live: Vec<usize> = (0..others.len()).collect();
-    let mut search = Search { others, left: budget.0, used: vec![false; others.len()] };
+    let used = vec![false; others.len()];
+    let mut search = Search { others, left: budget.0, allowance, used };
     match search.run(room.clone(), &live) {
         Ok(Some(free)) => Escape::Free(free),
         Ok(None) => {
@@ -57,6 +70,7 @@ struct GivenUp;
 struct Search<'a> {
     others: &'a [&'a Region],
     left: u64,
+    allowance: &'a mut u64,
     /// Which of the others were needed to cover what was covered so far.
     used: Vec<bool>,
 }
@@ -64,6 +78,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(&mut self, mut room: Room, among: &[usize]) -> Result<Option<Room>, GivenUp> {
         self.left = self.left.checked_sub(1).ok_or(GivenUp)?;
+        *self.allowance = self.allowance.checked_sub(1 + among.len() as u64).ok_or(GivenUp)?;
         let mut live = Vec::with_capacity(among.len());
         let mut nearest: Option<(usize, usize)> = None;
         for &index in among {
@@ -101,6 +116,16 @@ impl Search<'_> {
 }
 
 impl Region {
+    /// The points that it allows on an axis; `None` if all.
+    pub fn points(&self, axis: usize) -> Option<Vec<usize>> {
+        let (_, allowed) = self.0.iter().find(|(known, _)| *known == axis)?;
+        let words = allowed.iter().enumerate();
+        let bits = words.flat_map(|(index, word)| {
+            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| index * 64 + bit)
+        });
+        Some(bits.collect())
+    }
+
     /// Whether the room and the region have a point in common.
     pub fn meets(&self, room: &Room) -> bool {
         self.0.iter().all(|(axis, allowed)| {
@@ -128,6 +153,11 @@ impl Room {
             }
         }
         Some(room)
+    }
+
+    /// How many points of an axis are left.
+    pub fn count(&self, axis: usize) -> usize {
+        self.0[axis].iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// The points that are left on an axis.

@@ -1,9 +1,11 @@
 //! A policy laid out over its axes, ready for questions.
 
+use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::axes::Axes;
-use super::escape::{Budget, Escape, Region, Room, escape};
+use super::escape::{Budget, Escape, Region, Room, escape_within};
 use crate::policy::cond::{Cond, Test};
 use crate::policy::plain::Said;
 use crate::policy::program::Program;
@@ -28,12 +30,28 @@ pub struct Prover<'p> {
     /// The space of its requests.
     pub axes: Arc<Axes>,
     budget: Budget,
+    /// What all searches together may still look at; see [`Prover::ALLOWANCE`].
+    allowance: Cell<u64>,
     /// What the policy takes for granted never to happen.
     impossible: Vec<Region>,
-    denies: Vec<Vec<Region>>,
-    requires: Vec<Vec<Region>>,
-    tunes: Vec<Vec<Region>>,
-    routes: Vec<Vec<Region>>,
+    /// The regions of all rules, one rule behind the other, and whose each is.
+    regions: Vec<Region>,
+    owners: Vec<RuleRef>,
+    denies: Vec<Range<usize>>,
+    requires: Vec<Range<usize>>,
+    tunes: Vec<Range<usize>>,
+    routes: Vec<Range<usize>>,
+    hub: Option<Hub>,
+}
+
+/// The axis with the most points (teams, mostly), turned round: a thousand rules that name one team
+/// each are no matter for the others.
+struct Hub {
+    axis: usize,
+    /// Per point the regions that allow it, of those that allow few.
+    by_point: Vec<Vec<u32>>,
+    /// The regions that allow many.
+    wide: Vec<u32>,
 }
 
 /// A condition has too many cases to be laid out.
@@ -52,7 +70,38 @@ pub enum Reach {
     Undecided,
 }
 
+/// The rules that stop a request: the first so many denials and routes, and some more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stops {
+    /// This many denials.
+    pub denies: usize,
+    /// This many routes.
+    pub routes: usize,
+    /// And these rules, of any kind.
+    pub more: Vec<RuleRef>,
+}
+
+impl Stops {
+    fn hold(&self, rule: RuleRef) -> bool {
+        let first = match rule {
+            RuleRef::Deny(index) => index < self.denies,
+            RuleRef::Route(index) => index < self.routes,
+            _ => false,
+        };
+        first || self.more.contains(&rule)
+    }
+
+    /// These, and another.
+    pub fn and(mut self, rule: RuleRef) -> Stops {
+        self.more.push(rule);
+        self
+    }
+}
+
 impl<'p> Prover<'p> {
+    /// How many regions all searches of one prover may look at together: some seconds at worst.
+    pub const ALLOWANCE: u64 = 150_000_000;
+
     /// Lays out a policy, and further conditions that will be asked about.
     ///
     /// # Errors
@@ -70,10 +119,7 @@ impl<'p> Prover<'p> {
         more: &[&Cond],
         budget: Budget,
     ) -> Result<Prover<'p>, TooComplex> {
-        let conds = conditions(program).chain(more.iter().copied());
-        let tests: Vec<&Arc<Test>> = conds.flat_map(Cond::tests).collect();
-        let axes = Axes::of(Space::spanned_by(tests.iter().copied()));
-        Prover::over(program, Arc::new(axes), budget)
+        Prover::over(program, axes_of(conditions(program).chain(more.iter().copied())), budget)
     }
 
     /// Two policies over the same space, so that what they do can be compared.
@@ -84,9 +130,7 @@ impl<'p> Prover<'p> {
         one: &'p Program,
         other: &'p Program,
     ) -> Result<(Prover<'p>, Prover<'p>), TooComplex> {
-        let conds = conditions(one).chain(conditions(other));
-        let tests: Vec<&Arc<Test>> = conds.flat_map(Cond::tests).collect();
-        let axes = Arc::new(Axes::of(Space::spanned_by(tests.iter().copied())));
+        let axes = axes_of(conditions(one).chain(conditions(other)));
         let over = |program| Prover::over(program, axes.clone(), Budget::DEFAULT);
         Ok((over(one)?, over(other)?))
     }
@@ -96,19 +140,45 @@ impl<'p> Prover<'p> {
         axes: Arc<Axes>,
         budget: Budget,
     ) -> Result<Prover<'p>, TooComplex> {
-        let laid_out = |cond: &Cond| axes.regions(cond).map_err(|_| TooComplex);
-        let mut impossible = Vec::new();
-        for assumption in &program.assumptions {
-            impossible.extend(laid_out(&assumption.cond.clone().negated())?);
-        }
-        let all = |conds: &mut dyn Iterator<Item = &'p Cond>| {
-            conds.map(laid_out).collect::<Result<Vec<_>, _>>()
+        let mut prover = Prover {
+            program,
+            axes,
+            budget,
+            allowance: Cell::new(Self::ALLOWANCE),
+            impossible: Vec::new(),
+            regions: Vec::new(),
+            owners: Vec::new(),
+            denies: Vec::new(),
+            requires: Vec::new(),
+            tunes: Vec::new(),
+            routes: Vec::new(),
+            hub: None,
         };
-        let denies = all(&mut program.denies.iter().map(|it| &it.rule.when))?;
-        let requires = all(&mut program.requires.iter().map(|it| &it.rule.when))?;
-        let tunes = all(&mut program.tunes.iter().map(|it| &it.rule.when))?;
-        let routes = all(&mut program.routes.iter().map(|it| &it.rule.when))?;
-        Ok(Prover { program, axes, budget, impossible, denies, requires, tunes, routes })
+        for assumption in &program.assumptions {
+            let never = prover.regions(&assumption.cond.clone().negated())?;
+            prover.impossible.extend(never);
+        }
+        let mut add = |rule: RuleRef, when: &Cond| {
+            let start = prover.regions.len();
+            let found = prover.axes.regions(when).map_err(|_| TooComplex)?;
+            prover.owners.extend(std::iter::repeat_n(rule, found.len()));
+            prover.regions.extend(found);
+            Ok(start..prover.regions.len())
+        };
+        let denies: Vec<_> = (program.denies.iter().enumerate())
+            .map(|(index, it)| add(RuleRef::Deny(index), &it.rule.when))
+            .collect::<Result<_, TooComplex>>()?;
+        let requires: Vec<_> = (program.requires.iter().enumerate())
+            .map(|(index, it)| add(RuleRef::Require(index), &it.rule.when))
+            .collect::<Result<_, TooComplex>>()?;
+        let tunes: Vec<_> = (program.tunes.iter().enumerate())
+            .map(|(index, it)| add(RuleRef::Tune(index), &it.rule.when))
+            .collect::<Result<_, TooComplex>>()?;
+        let routes: Vec<_> = (program.routes.iter().enumerate())
+            .map(|(index, it)| add(RuleRef::Route(index), &it.rule.when))
+            .collect::<Result<_, TooComplex>>()?;
+        prover.hub = Hub::of(&prover.axes, &prover.regions);
+        Ok(Prover { denies, requires, tunes, routes, ..prover })
     }
 
     /// The regions of a condition that the prover was laid out with.
@@ -121,55 +191,83 @@ impl<'p> Prover<'p> {
 
     /// The regions of a rule; of one that can never match, none.
     pub fn regions_of(&self, rule: RuleRef) -> &[Region] {
-        match rule {
-            RuleRef::Assumption(_) => &self.impossible,
+        let range = match rule {
+            RuleRef::Assumption(_) => return &self.impossible,
             RuleRef::Deny(index) => &self.denies[index],
             RuleRef::Require(index) => &self.requires[index],
             RuleRef::Tune(index) => &self.tunes[index],
             RuleRef::Route(index) => &self.routes[index],
-        }
+        };
+        &self.regions[range.clone()]
+    }
+
+    /// The rooms of a rule, whatever stops requests before it.
+    pub fn rooms_of(&self, rule: RuleRef) -> Vec<Room> {
+        self.rooms_in(&self.axes.everything(), self.regions_of(rule))
+    }
+
+    /// What a room has in common with each of some regions, where it has anything.
+    pub fn rooms_in(&self, room: &Room, regions: &[Region]) -> Vec<Room> {
+        regions.iter().filter_map(|region| room.cut(region)).collect()
     }
 
     /// The rules that stop a request before it comes to this one: denials, and for a route the
     /// routes above it.
-    pub fn before(&self, rule: RuleRef) -> Vec<RuleRef> {
-        let denies = match rule {
-            RuleRef::Deny(index) => index,
-            _ => self.denies.len(),
-        };
-        let routes = match rule {
-            RuleRef::Route(index) => index,
-            _ => 0,
-        };
-        (0..denies).map(RuleRef::Deny).chain((0..routes).map(RuleRef::Route)).collect()
+    pub fn before(&self, rule: RuleRef) -> Stops {
+        Stops {
+            denies: match rule {
+                RuleRef::Deny(index) => index,
+                _ => self.program.denies.len(),
+            },
+            routes: match rule {
+                RuleRef::Route(index) => index,
+                _ => 0,
+            },
+            more: Vec::new(),
+        }
     }
 
     /// Whether a request of this room can exist that none of these rules takes.
-    pub fn escapes(&self, room: &Room, rules: &[RuleRef]) -> Reach {
-        self.escapes_all(room, &[(self, rules)])
+    pub fn escapes(&self, room: &Room, stops: &Stops) -> Reach {
+        self.escapes_also(room, stops, &[])
     }
 
-    /// The same where rules of another policy, laid out over the same space, stand in the way, too.
-    pub fn escapes_also(
+    /// The same, where the request shall lie in none of some other regions either.
+    pub fn escapes_also(&self, room: &Room, stops: &Stops, also: &[Region]) -> Reach {
+        self.escapes_all(room, stops, also.iter().collect())
+    }
+
+    /// The same where rules of another policy, laid out over the same space, stand in the way, too,
+    /// and what it takes for granted.
+    pub fn escapes_both(
         &self,
         room: &Room,
-        rules: &[RuleRef],
-        also: (&Prover<'_>, &[RuleRef]),
+        stops: &Stops,
+        (other, others): (&Prover<'_>, &Stops),
     ) -> Reach {
-        self.escapes_all(room, &[(self, rules), also])
+        let regions = other.regions.iter().zip(&other.owners);
+        let stopping = regions.filter(|(_, owner)| others.hold(**owner)).map(|(region, _)| region);
+        self.escapes_all(room, stops, other.impossible.iter().chain(stopping).collect())
     }
 
-    fn escapes_all(&self, room: &Room, sides: &[(&Prover<'_>, &[RuleRef])]) -> Reach {
-        let (mut owners, mut others): (Vec<Option<RuleRef>>, Vec<&Region>) = Default::default();
-        for (side, rules) in sides {
-            others.extend(&side.impossible);
-            owners.resize(others.len(), None);
-            for rule in *rules {
-                others.extend(side.regions_of(*rule));
-                owners.resize(others.len(), Some(*rule));
+    fn escapes_all(&self, room: &Room, stops: &Stops, also: Vec<&Region>) -> Reach {
+        let mut owners: Vec<Option<RuleRef>> = vec![None; self.impossible.len() + also.len()];
+        let mut others: Vec<&Region> = self.impossible.iter().chain(also).collect();
+        let mut add = |index: usize| {
+            let owner = self.owners[index];
+            if stops.hold(owner) {
+                others.push(&self.regions[index]);
+                owners.push(Some(owner));
             }
+        };
+        match self.hub.as_ref().filter(|hub| room.count(hub.axis) <= Hub::FEW) {
+            Some(hub) => hub.near(room).into_iter().for_each(add),
+            None => (0..self.regions.len()).for_each(&mut add),
         }
-        match escape(room, &others, self.budget) {
+        let mut allowance = self.allowance.get();
+        let found = escape_within(room, &others, self.budget, &mut allowance);
+        self.allowance.set(allowance);
+        match found {
             Escape::Free(room) => Reach::Here(room),
             Escape::Undecided => Reach::Undecided,
             Escape::Covered(by) => {
@@ -180,14 +278,11 @@ impl<'p> Prover<'p> {
         }
     }
 
-    /// Whether a rule is ever the one that matches.
-    pub fn reach(&self, rule: RuleRef) -> Reach {
-        let before = self.before(rule);
-        let everything = self.axes.everything();
+    /// Whether a request can exist in one of these rooms that none of these rules takes.
+    pub fn any_escapes(&self, rooms: &[Room], stops: &Stops, also: &[Region]) -> Reach {
         let (mut by, mut undecided) = (Vec::new(), false);
-        for region in self.regions_of(rule) {
-            let Some(room) = everything.cut(region) else { continue };
-            match self.escapes(&room, &before) {
+        for room in rooms {
+            match self.escapes_also(room, stops, also) {
                 Reach::Here(room) => return Reach::Here(room),
                 Reach::Never(rules) => by.extend(rules),
                 Reach::Undecided => undecided = true,
@@ -196,6 +291,28 @@ impl<'p> Prover<'p> {
         by.sort_unstable();
         by.dedup();
         if undecided { Reach::Undecided } else { Reach::Never(by) }
+    }
+
+    /// Whether a rule is ever the one that matches.
+    pub fn reach(&self, rule: RuleRef) -> Reach {
+        self.any_escapes(&self.rooms_of(rule), &self.before(rule), &[])
+    }
+
+    /// Of rules that stop all requests of some rooms, as few as still do.
+    pub fn fewest(&self, rooms: &[Room], mut rules: Vec<RuleRef>) -> Vec<RuleRef> {
+        /// More are told as they were found.
+        const MOST: usize = 24;
+        let mut index = 0;
+        while rules.len() <= MOST && index < rules.len() && rules.len() > 1 {
+            let mut fewer = rules.clone();
+            fewer.remove(index);
+            let stops = Stops { more: fewer, ..Stops::default() };
+            match self.any_escapes(rooms, &stops, &[]) {
+                Reach::Never(_) => rules = stops.more,
+                _ => index += 1,
+            }
+        }
+        rules
     }
 
     /// The most plain request of a room, and whether it surely is one: not where a regular expression
@@ -218,6 +335,45 @@ fn conditions(program: &Program) -> impl Iterator<Item = &Cond> {
     rules.map(|rule| &rule.when).chain(assumed)
 }
 
+fn axes_of<'c>(conds: impl Iterator<Item = &'c Cond>) -> Arc<Axes> {
+    let tests: Vec<&Arc<Test>> = conds.flat_map(Cond::tests).collect();
+    Arc::new(Axes::of(Space::spanned_by(tests.iter().copied())))
+}
+
+impl Hub {
+    /// A region that allows more points than this is looked at for all of them; a room with more is
+    /// compared with all regions.
+    const FEW: usize = 8;
+    /// Smaller axes are compared as quickly as looked up.
+    const SMALL: usize = 64;
+
+    fn of(axes: &Axes, regions: &[Region]) -> Option<Hub> {
+        let sizes = axes.axes().iter().map(|axis| axis.points.len()).enumerate();
+        let (axis, size) = sizes.max_by_key(|(_, size)| *size)?;
+        if size <= Self::SMALL {
+            return None;
+        }
+        let mut hub = Hub { axis, by_point: vec![Vec::new(); size], wide: Vec::new() };
+        for (region, index) in regions.iter().zip(0..) {
+            let points = region.points(axis).filter(|points| points.len() <= Self::FEW);
+            match points {
+                Some(points) => points.iter().for_each(|it| hub.by_point[*it].push(index)),
+                None => hub.wide.push(index),
+            }
+        }
+        Some(hub)
+    }
+
+    /// The regions that may meet a room, in order.
+    fn near(&self, room: &Room) -> Vec<usize> {
+        let own = room.points(self.axis).flat_map(|point| &self.by_point[point]);
+        let mut near: Vec<usize> = own.chain(&self.wide).map(|index| *index as usize).collect();
+        near.sort_unstable();
+        near.dedup();
+        near
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +383,7 @@ mod tests {
 
     fn program(text: &str) -> Arc<Program> {
         let catalog = Arc::new(Catalog::embedded());
-        let surroundings = Surroundings { catalog: &catalog, files: &|_| Err("none".to_owned()) };
+        let surroundings = Surroundings::new(&catalog, &|_| Err("none".to_owned()));
         let compiled = compile(&PolicyName::new("test"), "test.policy", text, &surroundings);
         compiled.program.unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics))
     }

@@ -33,8 +33,17 @@ pub fn of_operand(root: &Operand, dims: &[&Dimension]) -> Option<Vec<Sample>> {
             samples.extend([false, true].map(|truth| Sample::of(root, OwnedValue::Bool(truth))));
         }
         Kind::Number(ty, low, high) => {
-            let cuts = dims.iter().find_map(|dim| dim.cuts()).unwrap_or_default();
-            let keys = keys(cuts, low, high).into_iter();
+            // Of all that read it, and of what is out of bounds for one of them.
+            let mut cuts: Vec<i64> =
+                dims.iter().filter_map(|dim| dim.cuts()).flatten().copied().collect();
+            for dim in dims {
+                if let Some(Reading::Number { low, high, .. }) = reading(&dim.operand) {
+                    cuts.extend([Some(*low), high.checked_add(1)].into_iter().flatten());
+                }
+            }
+            cuts.sort_unstable();
+            cuts.dedup();
+            let keys = keys(&cuts, low, high).into_iter();
             samples
                 .extend(keys.map(|(low, high)| Sample::of(root, value(&ty, nice(&ty, low, high)))));
         }
@@ -105,6 +114,10 @@ fn domain(attr: Attr, ty: &Type) -> (i64, i64) {
     match ty {
         Type::Float(Some((low, high))) => {
             (key(f64::from(*low) / 100.0), key(f64::from(*high) / 100.0))
+        }
+        // Logarithms of probabilities are never above zero, everything else never below.
+        Type::Float(None) if matches!(attr, Attr::LogprobMean | Attr::LogprobMin) => {
+            (key(f64::MIN), key(0.0))
         }
         Type::Float(None) => (key(0.0), key(f64::MAX)),
         Type::Date => (i64::from(i32::MIN), i64::from(i32::MAX)),

@@ -36,7 +36,7 @@ fn compiled(policy: &str, scripts: &[(&str, &str)]) -> Compiled {
         let found = scripts.iter().find(|(known, _)| *known == name);
         found.map(|(_, source)| (*source).to_owned()).ok_or_else(|| "no such file".to_owned())
     };
-    let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+    let surroundings = Surroundings::new(&CATALOG, &files);
     compile(&PolicyName::new("test"), "folder/test.policy", policy, &surroundings)
 }
 

@@ -942,7 +942,7 @@ pub enum CacheStmt {
 }
 
 /// See [`Stmt::Set`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SetParamOp {
     /// `=`
     Replace,

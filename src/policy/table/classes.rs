@@ -70,11 +70,15 @@ impl Dimension {
         }
     }
 
-    /// The texts that have a class of their own.
+    /// The texts that have a class of their own, in the order in which they first came.
     pub fn names(&self) -> Vec<&str> {
         match &self.finder {
             Finder::Symbols(Symbols::Few(names)) => names.iter().map(|name| &**name).collect(),
-            Finder::Symbols(Symbols::Many(names)) => names.keys().map(|name| &**name).collect(),
+            Finder::Symbols(Symbols::Many(names)) => {
+                let mut names: Vec<(&u32, &Arc<str>)> = names.iter().map(|(a, b)| (b, a)).collect();
+                names.sort_unstable();
+                names.into_iter().map(|(_, name)| &**name).collect()
+            }
             _ => Vec::new(),
         }
     }

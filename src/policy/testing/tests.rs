@@ -30,7 +30,7 @@ default -> climb
 fn program(text: &str) -> Arc<Program> {
     let text = format!("{POOLS}{text}");
     let files = |_: &str| Err("no files".to_owned());
-    let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+    let surroundings = Surroundings::new(&CATALOG, &files);
     let compiled = compile(&PolicyName::new("test"), "test.policy", &text, &surroundings);
     compiled.program.unwrap_or_else(|| panic!("{text}\n{:#?}", compiled.diagnostics))
 }

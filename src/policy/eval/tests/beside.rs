@@ -156,7 +156,7 @@ fn none_of_it_climbs_a_ladder() {
              default -> t/a {{ {words} }}\n"
         );
         let files = |_: &str| Err("no files".to_owned());
-        let surroundings = Surroundings { catalog: &CATALOG, files: &files };
+        let surroundings = Surroundings::new(&CATALOG, &files);
         let compiled = compile(&PolicyName::new("test"), "test.policy", &text, &surroundings);
         let found = &compiled.diagnostics[0];
         assert!(found.message.contains("cannot climb a ladder"), "{found:?}");
