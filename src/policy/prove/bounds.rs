@@ -46,7 +46,7 @@ impl Search<'_> {
                 continue;
             }
             let stops = self.prover.before(RuleRef::Route(index));
-            for cell in self.cells(&rooms, &stops, &route.body, matters)? {
+            for cell in self.cells(&rooms, &stops, Some(index), matters)? {
                 let fallback = cell.settings.fallback.iter().flat_map(|fallback| {
                     let role = Role::Fallback(fallback.at.0);
                     fallback.to.iter().flat_map(move |to| leaves(program, *to, role))
