@@ -103,7 +103,10 @@ impl Search<'_> {
         let found = self.broken_by(promise, quantifier, filter, &breakers[0]);
         Verdict::Broken(Box::new(match others.is_empty() {
             true => found,
-            false => found.note(format!("so do {}", listed(&others))),
+            false => {
+                let verb = if others.len() == 1 { "does" } else { "do" };
+                found.note(format!("so {verb} {}", listed(&others)))
+            }
         }))
     }
 
