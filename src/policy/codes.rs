@@ -45,8 +45,8 @@ pages! {
         "A policy file may have 1 MiB and a line 64 KiB, so that checking it always takes a bounded \
          time. Put parts of a large policy into files of their own, with `import` or `delegate`, \
          and break long lists over lines inside their brackets.",
-        "pool all = [a/m1, a/m2, and ten thousand more on this line]",
-        "pool all = models where provider == \"a\"";
+        "pool all = [sim/tiny, sim/small, and ten thousand more on this line]",
+        "pool all = models where provider == \"sim\"";
     TOO_DEEP = "P0002", "brackets are nested too deep",
         "At most 64 levels of brackets are read. Nobody can follow a condition like that; give its \
          parts names with `let`.",
@@ -113,8 +113,8 @@ pages! {
     COMMA = "P0019", "a comma is missing or too many",
         "Elements of a list are separated by commas; one may follow the last element inside \
          brackets. Conditions are joined with `and` or `or`, never with commas.",
-        "pool p = [a/m b/n]",
-        "pool p = [a/m, b/n]";
+        "pool p = [sim/tiny sim/small]",
+        "pool p = [sim/tiny, sim/small]";
     TWO_ON_A_LINE = "P0020", "two statements on one line",
         "A statement ends at the end of its line. Two on one line are separated by `;`.",
         "route x when a -> p { cache off log bodies off }",
@@ -193,12 +193,12 @@ pages! {
         "Anchors, aliases, merge keys, tags and further documents are not read: what is used twice \
          gets a name, so that people and proofs can speak of it.",
         "routes:\n- default: &main a",
-        "pools:\n  main: { members: [a/m] }\nroutes:\n- default: main";
+        "pools:\n  main: { members: [sim/tiny] }\nroutes:\n- default: main";
     YAML_TWICE = "P0042", "a key stands twice in a map",
         "YAML leaves open which of the two holds, so neither does. What is said several times is a \
          list: of values, or of maps with the key once in each.",
-        "pools:\n  a: { members: [x/m] }\n  a: { members: [y/m] }",
-        "pools:\n  a: { members: [x/m, y/m] }";
+        "pools:\n  a: { members: [sim/tiny] }\n  a: { members: [sim/small] }",
+        "pools:\n  a: { members: [sim/tiny, sim/small] }";
     YAML_KEY = "P0043", "a key is unknown or missing",
         "Every statement has its keys; the message says which. Keys avoid the words that YAML 1.1 \
          reads as true and false: error classes stand behind `if`, not `on`.",
@@ -226,8 +226,8 @@ pages! {
     DUPLICATE_NAME = "P1102", "a name is taken",
         "Pools, ladders, splits and experiments share one space of names; so do `let`, `enum` and \
          `schedule`. A name means one thing.",
-        "pool p = [a/m]\npool p = [b/n]",
-        "pool p = [a/m]\npool q = [b/n]";
+        "pool p = [sim/tiny]\npool p = [sim/small]",
+        "pool p = [sim/tiny]\npool q = [sim/small]";
     UNKNOWN_TARGET = "P1103", "an unknown target",
         "A route goes to a pool, a ladder, a split or a model (`provider/model`). Names that \
          are not declared in the file are refused.",
@@ -344,8 +344,8 @@ pages! {
         "route named when request.model != \"auto\" -> requested";
     LISTED_TWICE = "P3008", "a model is listed twice",
         "It would be asked twice in a row.",
-        "pool p = [a/m, a/m]",
-        "pool p = [a/m]";
+        "pool p = [sim/tiny, sim/tiny]",
+        "pool p = [sim/tiny]";
     NO_STEPS = "P3009", "a ladder without steps",
         "A ladder has at least one `step`.",
         "ladder l { hold full }",
@@ -429,8 +429,8 @@ pages! {
     UNUSED = "P4011", "nothing needs this",
         "A pool, ladder or split that no request can come to, a model that every route removes, a \
          condition, schedule, enum or attribute that nothing uses.",
-        "pool old = [a/m]\npool p = [a/n]\ndefault -> p",
-        "pool p = [a/n]\ndefault -> p";
+        "pool old = [sim/tiny]\npool p = [sim/small]\ndefault -> p",
+        "pool p = [sim/small]\ndefault -> p";
     EMPTY_ARM = "P4012", "an arm with 0 %",
         "Nobody is dealt to it. Shares that do not sum to 100 % are P3004.",
         "split s { 0% -> a; rest -> b }",

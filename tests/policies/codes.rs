@@ -1,0 +1,182 @@
+//! The pages of the codes: their examples are true, and `docs/codes.md` is made of them.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use pointsman::ids::PolicyName;
+use pointsman::policy::codes::{PAGES, Page};
+use pointsman::policy::diagnostic::{Diagnostic, Severity};
+use pointsman::policy::{Surroundings, compile};
+
+use crate::{CATALOG, path};
+
+const PAGE: &str = "docs/codes.md";
+
+/// Codes whose examples are no statements that a test could compile by themselves: texts past the
+/// limits, a code of earlier versions, scripts, YAML (`syntax::tests` reads that), models that retire.
+const NOT_COMPILED: &[&str] = &[
+    "P0001", "P0002", "P0040", "P0041", "P0042", "P0043", "P0044", "P2010", "P3001", "P3016",
+    "P3900", "P4014",
+];
+
+/// What the examples take for granted: each line is added where an example uses its name and does not
+/// declare it.
+const DECLARED: &[(&str, &str)] = &[
+    ("a", "pool a = [sim/tiny]"),
+    ("b", "pool b = [sim/small]"),
+    ("p", "pool p = [sim/tiny]"),
+    ("q", "pool q = [sim/small]"),
+    ("small", "pool small = [sim/tiny, sim/small]"),
+    ("large", "pool large = [sim/large]"),
+    ("cheap", "pool cheap = [sim/tiny]"),
+    ("vision", "pool vision = [sim/vision]"),
+    ("text-only", "pool text-only = [sim/reasoner]"),
+    ("a", "let a = request.stream"),
+    ("b", "let b = request.audio"),
+    ("c", "let c = request.logprobs"),
+    ("d", "let d = request.has_system"),
+    ("e", "let e = request.cache_control"),
+    ("f", "let f = request.tool_results"),
+    ("tier", "enum tier = free | pro | enterprise"),
+];
+
+/// An example may be whole statements or lines of some block.
+const AROUND: &[(&str, &str)] = &[
+    ("", "default -> p\n"),
+    ("", ""),
+    ("route w when request.audio -> p {\n", "}\ndefault -> q\n"),
+    ("budget w $1 per day per key.id {\n", "}\ndefault -> q\n"),
+    ("experiment w by user.id {\narm one 10% -> p\narm two rest -> q\n", "}\ndefault -> w\n"),
+    ("ladder w {\n", "}\ndefault -> w\n"),
+    ("route quick when input.tokens < 2k -> p\n", "default -> q\n"),
+    ("pool w = small\n", "default -> w\n"),
+    ("test \"w\" {\nexpect status == 200\n", "}\ndefault -> w\npool w = [sim/tiny, sim/small]\n"),
+    (
+        "test \"w\" {\nexpect status == 200\n",
+        "}\nladder w {\nhold full\nstep a -> sim/tiny escalate when refused\nstep b -> sim/small\n}\ndefault -> w\n",
+    ),
+];
+
+fn declares(text: &str, line: &str) -> bool {
+    let head = line.split(" =").next().unwrap_or_default();
+    let name = head.split_whitespace().nth(1).unwrap_or_default();
+    let words: &[&str] = match head.starts_with("pool") {
+        true => &["pool", "ladder", "split", "experiment"],
+        false => &["let", "enum", "schedule"],
+    };
+    text.lines().any(|line| {
+        let mut found = line.split_whitespace();
+        found.next().is_some_and(|word| words.contains(&word)) && found.next() == Some(name)
+    })
+}
+
+fn uses(text: &str, name: &str) -> bool {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'));
+    words.into_iter().any(|word| word == name)
+}
+
+/// What is found in an example between other lines, and where it stands.
+fn found(example: &str, around: (&str, &str)) -> (Vec<Diagnostic>, Range<usize>) {
+    let (head, tail) = around;
+    let body = format!("{head}{example}\n{tail}");
+    let mut text = String::new();
+    for (name, line) in DECLARED {
+        if uses(&body, name) && !declares(&body, line) {
+            writeln!(text, "{line}").unwrap();
+        }
+    }
+    let from = text.len() + head.len();
+    text += &body;
+    let files = |name: &str| match name {
+        "house-style.txt" => Ok("Be brief.".to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    let surroundings = Surroundings::new(&CATALOG, &files);
+    let compiled = compile(&PolicyName::new("p"), "p.policy", &text, &surroundings).tested();
+    (compiled.diagnostics, from..from + example.len() + 1)
+}
+
+#[test]
+fn examples_of_the_pages_are_true() {
+    let mut wrong = Vec::new();
+    for page in PAGES.iter().filter(|page| !NOT_COMPILED.contains(&page.code.0)) {
+        let inside = |found: &Diagnostic, place: &Range<usize>| {
+            let span = found.primary.span;
+            (span.start as usize) < place.end
+                && place.start < (span.end as usize).max(span.start as usize + 1)
+        };
+        let is_bad = |around| {
+            let (all, place) = found(page.bad, around);
+            all.iter().any(|one| one.code == page.code && inside(one, &place))
+        };
+        let is_good = |around| {
+            let (all, place) = found(page.good, around);
+            !all.iter().any(|one| {
+                inside(one, &place) && (one.code == page.code || one.severity == Severity::Error)
+            })
+        };
+        if !AROUND.iter().any(|around| is_bad(*around)) {
+            wrong.push(told(page, "not found in", page.bad));
+        }
+        if !AROUND.iter().any(|around| is_good(*around)) {
+            wrong.push(told(page, "something is wrong with", page.good));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn told(page: &Page, what: &str, example: &str) -> String {
+    let mut told = format!("{} {what}\n{example}", page.code);
+    for around in AROUND {
+        let (all, place) = found(example, *around);
+        for one in all {
+            let (span, code) = (one.primary.span, one.code);
+            write!(told, "\n  {code} {span:?} of {place:?} {}", one.message).unwrap();
+        }
+        told += "\n  --";
+    }
+    told
+}
+
+const RANGES: &[(&str, &str)] = &[
+    ("P0", "Layout and syntax"),
+    ("P1", "Names"),
+    ("P2", "Types and units"),
+    ("P3", "Structure"),
+    ("P4", "Analysis"),
+    ("P5", "Proofs"),
+    ("P6", "Tests"),
+];
+
+/// `UPDATE=1` writes it anew.
+#[test]
+fn the_page_of_all_codes_is_up_to_date() {
+    let mut page = "# What the findings mean\n\nEvery finding has a code that keeps its meaning for ever. \
+        `pointsman explain P2003` prints one of these entries,\nand editors show it on hover. This page is \
+        made of the same texts; `UPDATE=1 cargo test --test policies` writes it anew.\n"
+        .to_owned();
+    for (range, title) in RANGES {
+        write!(page, "\n## {range}: {title}\n").unwrap();
+        for entry in PAGES.iter().filter(|page| page.code.0.starts_with(range)) {
+            let language = match entry.code.0 {
+                yaml if yaml.starts_with("P004") => "yaml",
+                "P2010" => "rhai",
+                _ => "policy",
+            };
+            let Page { code, title, explanation, bad, good } = entry;
+            write!(
+                page,
+                "\n### {code}: {title}\n\n{explanation}\n\nWrong:\n\n```{language}\n{bad}\n```\n\nRight:\n\n\
+                 ```{language}\n{good}\n```\n"
+            )
+            .unwrap();
+        }
+    }
+    let entries = page.lines().filter(|line| line.starts_with("### ")).count();
+    assert_eq!(entries, PAGES.len(), "a code is in no range");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path(PAGE), &page).unwrap();
+    }
+    let before = std::fs::read_to_string(path(PAGE)).unwrap_or_default();
+    assert!(before == page, "{PAGE} is out of date: UPDATE=1 writes it anew");
+}
