@@ -281,8 +281,8 @@ pages! {
     UNIT_MISSING = "P2004", "a quantity without its unit",
         "Durations, money, prices and shares are written with their unit, so that nobody has to \
          guess.",
-        "timeout total 30",
-        "timeout total 30s";
+        "pool cheap = models where price.output <= 2",
+        "pool cheap = models where price.output <= $2/Mtok";
     OUT_OF_RANGE = "P2005", "a value out of range",
         "The value can never occur, or would have no meaning.",
         "route x when difficulty > 7 -> p",
@@ -365,15 +365,21 @@ pages! {
     NOT_ALLOWED_HERE = "P3013", "a directive in the wrong place",
         "A step says how its own attempts are made; what the client gets is said by the route.",
         "step a -> p { cache off }",
-        "route x when task == code -> ladder { cache off }";
+        "route x when task == code -> climb { cache off }";
     LANGUAGE_VERSION = "P3014", "the version of the language",
         "A file that names its version does so first. `language 1` keeps its meaning for ever.",
         "language 2",
         "language 1";
     CONDITION_TOO_COMPLEX = "P3015", "a condition with too many cases",
-        "Conditions are looked up in a table of their cases, and this one has more than 256.",
-        "route x when (a or b) and (c or d) and (e or f) and (g or h) and (i or j) -> p",
-        "let first = (a or b) and (c or d)\nroute x when first -> p";
+        "Conditions are looked up in a table of their cases, and this one has more than 256: one for each \
+         way through its `or`s. Split the rule in two, one for each side of an `or`; names for parts \
+         change nothing.",
+        "route x when (a or b) and (c or d) and (e or f) and (g or h) and (i or j)\n  \
+           and (k or l) and (m or n) and (o or p) and (q or r) -> p",
+        "route x when a and (c or d) and (e or f) and (g or h) and (i or j)\n  \
+           and (k or l) and (m or n) and (o or p) and (q or r) -> p\n\
+         route y when b and (c or d) and (e or f) and (g or h) and (i or j)\n  \
+           and (k or l) and (m or n) and (o or p) and (q or r) -> p";
     RULE_IN_LIBRARY = "P3016", "a rule in an imported file",
         "`import` brings names: pools, ladders, splits, attributes, conditions. A rule in an imported \
          file would be one that nobody carries out, so it is refused. `delegate` hands requests to a \
@@ -452,8 +458,12 @@ pages! {
     UNDECIDED = "P5002", "a promise that was neither proved nor refuted",
         "Regular expressions and live figures are opaque to proofs, and a search may be given up. A \
          promise that was not proved counts as broken.",
-        "route x when key.name matches /^svc-/ -> large",
-        "route x when key.name like \"svc-*\" -> large";
+        "route x when key.name matches /^svc-/ and key.name matches /-prod$/ -> large\n\
+         invariant cheap when key.name == \"web\" or key.name like \"dev-*\" {\n  \
+           every model where price.output <= $1/Mtok\n}",
+        "route x when key.name like \"svc-*-prod\" -> large\n\
+         invariant cheap when key.name == \"web\" or key.name like \"dev-*\" {\n  \
+           every model where price.output <= $1/Mtok\n}";
     NAMED_MODELS = "P5003", "a promise that clients who name a model can get round",
         "Routes take only requests that leave the choice to the policy. A client that names a model gets \
          that model; only `deny` and `require` hold for it.",

@@ -31,12 +31,28 @@ const DECLARED: &[(&str, &str)] = &[
     ("cheap", "pool cheap = [sim/tiny]"),
     ("vision", "pool vision = [sim/vision]"),
     ("text-only", "pool text-only = [sim/reasoner]"),
+    (
+        "climb",
+        "ladder climb { hold full; step a -> sim/tiny escalate when failed; step b -> sim/small }",
+    ),
     ("a", "let a = request.stream"),
     ("b", "let b = request.audio"),
     ("c", "let c = request.logprobs"),
     ("d", "let d = request.has_system"),
     ("e", "let e = request.cache_control"),
     ("f", "let f = request.tool_results"),
+    ("g", "let g = request.n > 1"),
+    ("h", "let h = request.images > 1"),
+    ("i", "let i = request.files > 1"),
+    ("j", "let j = request.messages > 5"),
+    ("k", "let k = input.tokens > 5k"),
+    ("l", "let l = request.tools > 3"),
+    ("m", "let m = key.env == dev"),
+    ("n", "let n = task == math"),
+    ("o", "let o = session.turn > 3"),
+    ("p", "let p = request.bytes > 1MB"),
+    ("q", "let q = router.queue > 5"),
+    ("r", "let r = router.inflight > 5"),
     ("tier", "enum tier = free | pro | enterprise"),
 ];
 
@@ -57,11 +73,13 @@ const AROUND: &[(&str, &str)] = &[
     ),
 ];
 
+const TARGETS: &[&str] = &["pool", "ladder", "split", "experiment"];
+
 fn declares(text: &str, line: &str) -> bool {
     let head = line.split(" =").next().unwrap_or_default();
     let name = head.split_whitespace().nth(1).unwrap_or_default();
-    let words: &[&str] = match head.starts_with("pool") {
-        true => &["pool", "ladder", "split", "experiment"],
+    let words: &[&str] = match TARGETS.iter().any(|word| head.starts_with(word)) {
+        true => TARGETS,
         false => &["let", "enum", "schedule"],
     };
     text.lines().any(|line| {
