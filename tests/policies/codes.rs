@@ -12,8 +12,9 @@ use crate::{CATALOG, path};
 
 const PAGE: &str = "docs/codes.md";
 
-/// Codes whose examples are no statements that a test could compile by themselves: texts past the
-/// limits, a code of earlier versions, scripts, YAML (`syntax::tests` reads that), models that retire.
+/// Codes whose examples are no statements that could be compiled by themselves: texts past the limits,
+/// a code of earlier versions, YAML (`syntax::tests` reads that), models that retire; scripts, imported
+/// files and what waits for a later version have a test of their own.
 const NOT_COMPILED: &[&str] = &[
     "P0001", "P0002", "P0040", "P0041", "P0042", "P0043", "P0044", "P2010", "P3001", "P3016",
     "P3900", "P4014",
@@ -156,6 +157,61 @@ fn told(page: &Page, what: &str, example: &str) -> String {
     told
 }
 
+/// The examples of a code.
+fn examples(code: &str) -> (&'static str, &'static str) {
+    let page = pointsman::policy::codes::page(code).unwrap();
+    (page.bad, page.good)
+}
+
+/// The codes of what is found in a policy that names one other file, and of what it waits for.
+fn codes_with(text: &str, file: &str, content: &str) -> Vec<&'static str> {
+    let files = |name: &str| match name == file {
+        true => Ok(content.to_owned()),
+        false => Err("no such file".to_owned()),
+    };
+    let surroundings = Surroundings::new(&CATALOG, &files);
+    let compiled = compile(&PolicyName::new("p"), "p.policy", text, &surroundings);
+    let waiting = compiled.program.iter().flat_map(|program| &program.waiting);
+    compiled.diagnostics.iter().chain(waiting).map(|found| found.code.0).collect()
+}
+
+#[test]
+fn examples_that_need_other_files_are_true() {
+    let (bad, good) = examples("P2010");
+    let scored = "attribute signal.x: float 0..1 from script \"x.rhai\" else 0\n\
+                  route r when signal.x > 0.5 -> sim/small\ndefault -> sim/tiny\n";
+    assert_eq!(codes_with(scored, "x.rhai", bad), ["P2010"]);
+    assert_eq!(codes_with(scored, "x.rhai", good), [] as [&str; 0]);
+
+    let (bad, good) = examples("P3016");
+    let importing = "import \"x.policy\" as x\ndefault -> sim/tiny\n";
+    assert_eq!(codes_with(importing, "x.policy", bad), ["P3016"]);
+    let team = "route code when task == code -> sim/small\n";
+    let delegating = format!("{good}\ndefault -> sim/tiny\n");
+    assert_eq!(codes_with(&delegating, "teams/search.policy", team), [] as [&str; 0]);
+
+    let (bad, good) = examples("P3900");
+    let codes = |text: &str| codes_with(&format!("{text}\ndefault -> sim/tiny\n"), "", "");
+    assert_eq!(codes(bad), ["P3900"]);
+    assert_eq!(codes(good), [] as [&str; 0]);
+}
+
+/// Words in lines of at most so many characters.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        if lines.last().is_some_and(|line| line.len() + 1 + word.len() > width) {
+            lines.push(String::new());
+        }
+        let Some(line) = lines.last_mut() else { continue };
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.join("\n")
+}
+
 const RANGES: &[(&str, &str)] = &[
     ("P0", "Layout and syntax"),
     ("P1", "Names"),
@@ -182,6 +238,7 @@ fn the_page_of_all_codes_is_up_to_date() {
                 _ => "policy",
             };
             let Page { code, title, explanation, bad, good } = entry;
+            let explanation = wrapped(explanation, 120);
             write!(
                 page,
                 "\n### {code}: {title}\n\n{explanation}\n\nWrong:\n\n```{language}\n{bad}\n```\n\nRight:\n\n\
