@@ -191,7 +191,7 @@ fn examples_that_need_other_files_are_true() {
     assert_eq!(codes_with(&delegating, "teams/search.policy", team), [] as [&str; 0]);
 
     let (bad, good) = examples("P3900");
-    let codes = |text: &str| codes_with(&format!("{text}\ndefault -> sim/tiny\n"), "", "");
+    let codes = |text: &str| codes_with(&format!("{text}\ndefault -> sim/large\n"), "", "");
     assert_eq!(codes(bad), ["P3900"]);
     assert_eq!(codes(good), [] as [&str; 0]);
 }
