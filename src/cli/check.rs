@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{DONE, FAILED, FAULTS, formats, output};
+use super::{DONE, FAILED, FAULTS, counterexamples, formats, output};
 use crate::catalog::Catalog;
 use crate::gateway::policy_files::{name_of, policies_of};
 use crate::gateway::serve::{Options, load};
 use crate::gateway::world::{self, Problems};
 use crate::policy::diagnostic::Severity;
-use crate::policy::{self, Compiled, Surroundings, syntax};
+use crate::policy::{self, Compiled, Surroundings, codes, syntax};
 
 /// Check policies. Without files: those of the configuration, and the configuration itself.
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,9 @@ pub struct Args {
     /// How findings are printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Write what breaks a promise into the policy, as tests that fail until it is mended.
+    #[arg(long)]
+    write_tests: bool,
 }
 
 /// How findings are printed.
@@ -74,6 +77,17 @@ pub(super) fn run(args: &Args) -> u8 {
     for file in &files {
         match compile(file, &catalog) {
             Ok(checked) => {
+                match if args.write_tests { counterexamples::write(file, &checked) } else { Ok(0) }
+                {
+                    Ok(0) => {}
+                    Ok(count) => {
+                        output::problem(format!("{}: {count} tests written", checked.file))
+                    }
+                    Err(error) => {
+                        output::problem(error);
+                        return FAILED;
+                    }
+                }
                 let compiled = checked.compiled.tested();
                 all.push(Checked { compiled, ..checked });
             }
@@ -148,6 +162,10 @@ fn for_people(all: &[Checked], errors: usize, warnings: usize) {
         output::line(format!("{errors} errors, {warnings} warnings"));
         if errors > 0 {
             output::line("`pointsman explain CODE` says more about a code");
+            let mut findings = all.iter().flat_map(|checked| &checked.compiled.diagnostics);
+            if findings.any(|found| found.code == codes::BROKEN) {
+                output::line("`pointsman check --write-tests` saves broken promises as tests");
+            }
         }
     }
 }

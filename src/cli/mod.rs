@@ -4,6 +4,7 @@
 
 mod check;
 mod convert;
+mod counterexamples;
 mod demo;
 mod diff;
 mod explain;

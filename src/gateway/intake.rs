@@ -22,9 +22,10 @@ use crate::dispatch::Log;
 use crate::facts::{Inputs, RequestFacts, session};
 use crate::ids::{PolicyName, RequestId};
 use crate::policy::diagnostic::did_you_mean;
-use crate::policy::eval::{Situation, WithLive, decide, decide_listening};
-use crate::policy::plan::{Decision, NoCandidate, Plan, RemovedBy};
-use crate::policy::program::Program;
+use crate::policy::eval::{Listener, Situation, WithLive, decide_listening};
+use crate::policy::plan::{Decision, NoCandidate, Plan, Removal, RemovedBy};
+use crate::policy::program::{Assumption, Program};
+use crate::policy::syntax::tree::Span;
 use crate::policy::trace::Recording;
 
 /// A request that has been read and decided.
@@ -232,22 +233,21 @@ fn decide_with(
         turn,
     };
     let explain = facts.inputs().headers.get(super::headers::EXPLAIN).is_some();
-    let mut removed = Vec::new();
-    let decision = if explain {
-        match decide_listening(&program, &situation, &mut removed) {
-            Decision::NoCandidate(mut nobody) => {
-                nobody.removed.clone_from(&removed);
-                Decision::NoCandidate(nobody)
-            }
-            decision => decision,
+    let mut watch = Watch { broken: Vec::new(), removed: explain.then(Vec::new) };
+    let mut decision = decide_listening(&program, &situation, &mut watch);
+    let mut removed = watch.removed.unwrap_or_default();
+    if let Decision::NoCandidate(nobody) = &mut decision {
+        // The common path does not write down removals; where they are the answer, decide again.
+        if removed.is_empty() {
+            decide_listening(&program, &situation, &mut removed);
         }
-    } else {
-        decide(&program, &situation)
-    };
-    if let Decision::NoCandidate(nobody) = &decision {
-        removed.clone_from(&nobody.removed);
+        nobody.removed.clone_from(&removed);
     }
     let took = started.elapsed();
+    for assumption in watch.broken {
+        let policy = program.name.as_str().into();
+        gateway.metrics.assumption_broken(policy, program.sources.at(assumption).into());
+    }
     let facts_asked = recording.recorded();
     Decided {
         tenant: caller.tenant.clone(),
@@ -260,6 +260,24 @@ fn decide_with(
         log: Arc::new(Log::default()),
         shadows: Arc::new(Log::default()),
         took,
+    }
+}
+
+/// Listens to a decision: to what it leaves out only where somebody asks for it.
+struct Watch {
+    broken: Vec<Span>,
+    removed: Option<Vec<Removal>>,
+}
+
+impl Listener for Watch {
+    fn removed(&mut self, step: &Arc<str>, model: ModelIdx, by: RemovedBy) {
+        if let Some(removed) = &mut self.removed {
+            removed.removed(step, model, by);
+        }
+    }
+
+    fn assumption_broken(&mut self, assumption: &Assumption) {
+        self.broken.push(assumption.span);
     }
 }
 

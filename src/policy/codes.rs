@@ -427,6 +427,12 @@ pages! {
          that counts no request: either it is not needed, or it is not what was meant.",
         "route x when task == code -> small { cap $900 per request else deny }",
         "route x when task == code -> small { cap $0.10 per request else deny }";
+    REPLACED = "P4008", "named models are answered by others",
+        "A client that names a model gets that model: that is what it pays for and tests with. A policy \
+         may put another in its place, but has to say which: by name, by a pattern, or with `alias`. A \
+         condition such as `request.model != \"auto\"` takes whatever clients may name.",
+        "route cheap when request.model != \"auto\" -> small",
+        "route named when request.model != \"auto\" -> requested";
     LEADS_BACK = "P4010", "a second chance that is none",
         "Ladders and splits must not lead back to themselves. A fallback or a degrade to models that were \
          asked already, or a step that repeats another, helps nobody.",

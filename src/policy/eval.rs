@@ -199,17 +199,17 @@ pub fn decide_listening(
             for tune in tunes {
                 settings = settings.overlaid(tune);
             }
-            if let Some(route) = route {
-                settings = settings.overlaid(&route.body);
-            }
-            Arc::new(settings)
+            Arc::new(match route {
+                Some(route) => settings.before(route.target).overlaid(&route.body),
+                None => settings.before(Target::Requested),
+            })
         }
     };
     let builder = Builder {
         program,
         situation,
         filters,
-        settings: if route.is_none() { as_requested(settings) } else { settings },
+        settings,
         requested: route.is_none(),
         reached,
         route: route.map_or_else(|| "requested".into(), |route| route.rule.name.clone()),
@@ -241,22 +241,6 @@ pub(in crate::policy) fn removed_by_shape(
         ranks: RefCell::default(),
     };
     builder.removed_by(&Member { model, when: None }, settings)
-}
-
-/// A named model is answered by that model or by an error, never by another.
-fn as_requested(settings: Arc<Settings>) -> Arc<Settings> {
-    let degrades = |settings: &Settings| matches!(&settings.cap, Some(cap) if matches!(cap.breach, CapBreach::Degrade(_)));
-    if settings.fallback.is_none() && !degrades(&settings) {
-        return settings;
-    }
-    let mut settings = (*settings).clone();
-    settings.fallback = None;
-    if let Some(cap) = &mut settings.cap
-        && matches!(cap.breach, CapBreach::Degrade(_))
-    {
-        cap.breach = CapBreach::Deny(None);
-    }
-    Arc::new(settings)
 }
 
 /// The decision under way, after the rules have been matched.

@@ -11,13 +11,6 @@ use crate::catalog::ModelIdx;
 use crate::error_class::ErrorSet;
 use crate::units::{BasisPoints, NanoDollars};
 
-/// The clock of the whole request, where nothing else is said.
-pub const DEFAULT_TOTAL: std::time::Duration = std::time::Duration::from_secs(600);
-
-/// How many of a step's candidates are asked at most. A pool may follow the whole catalogue, and an
-/// outage of many must not turn one request into hundreds.
-pub const MOST_CANDIDATES: usize = 8;
-
 /// Models to ask, one after the other.
 pub type Candidates = SmallVec<[ModelIdx; 4]>;
 

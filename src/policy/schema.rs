@@ -542,7 +542,7 @@ attributes! {
     OutcomeArm "arm": Type::String, Out|Opt, "the arm of the split or experiment";
     OutcomeAttempts "attempts": Type::Int, Out, "how many attempts were made";
     OutcomeStatus "status": Type::Int, Out, "the HTTP status of the answer";
-    OutcomeCost "cost": Type::Money, Out, "the worst case of the attempts that were made";
+    OutcomeCost "cost": Type::Money, Out, "what the attempts that were made cost, with answers of 500 tokens or as many as they may have";
     OutcomeMaxCost "max_cost": Type::Money, Out|Opt, "the worst case of the whole plan";
     OutcomeLatency "latency": Type::Duration, Out, "how long the attempts and the waits between them took";
 }

@@ -93,7 +93,9 @@ struct ReloadLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ScriptLabels {
+    policy: Word,
     script: Word,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -190,9 +192,18 @@ impl Metrics {
         self.reload_good.set(i64::from(good));
     }
 
-    /// A script failed.
-    pub fn script_error(&self, script: Arc<str>) {
-        self.script_errors.get_or_create(&ScriptLabels { script: Word(script) }).inc();
+    /// How often a script of a policy has failed for a reason since the policy was loaded. The
+    /// scripts count themselves; here is where it is said.
+    pub fn script_errors(
+        &self,
+        policy: Arc<str>,
+        script: Arc<str>,
+        reason: &'static str,
+        count: u64,
+    ) {
+        let labels = ScriptLabels { policy: Word(policy), script: Word(script), reason };
+        let counter = self.script_errors.get_or_create(&labels);
+        counter.inner().store(count, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// A request broke an assumption.
@@ -236,7 +247,7 @@ mod tests {
         metrics.policies([("main".into(), "2233".to_owned())].into_iter());
         metrics.reloaded(true, jiff::Timestamp::from_millisecond(1_500).unwrap());
         metrics.reloaded(false, jiff::Timestamp::from_millisecond(2_500).unwrap());
-        metrics.script_error("judge".into());
+        metrics.script_errors("main".into(), "judge".into(), "limit", 1);
         metrics.assumption_broken("main".into(), "line 3".into());
         assert!(metrics.decision_lost() && !metrics.decision_lost());
         let text = metrics.text();
@@ -247,7 +258,7 @@ mod tests {
             r#"pointsman_reloads_total{result="failure"} 1"#,
             r#"pointsman_last_reload_timestamp_seconds{result="success"} 1.5"#,
             "pointsman_last_reload_successful 0",
-            r#"pointsman_script_errors_total{script="judge"} 1"#,
+            r#"pointsman_script_errors_total{policy="main",script="judge",reason="limit"} 1"#,
             r#"pointsman_assumption_breaks_total{policy="main",assumption="line 3"} 1"#,
             "pointsman_decision_log_lost_total 2",
         ] {

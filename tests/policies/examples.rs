@@ -45,6 +45,17 @@ fn every_example_is_introduced() {
     }
 }
 
+/// What people write without a fault in it: every word about these would be a false alarm.
+#[test]
+fn sound_policies_are_left_in_peace() {
+    let all = policies("tests/policies/sound");
+    assert!(all.len() >= 12);
+    for (file, text) in all {
+        let compiled = compiled(&file, &text);
+        assert!(compiled.diagnostics.is_empty(), "{}", messages(&compiled));
+    }
+}
+
 #[test]
 fn what_needs_a_later_version_is_refused_for_nothing_else() {
     for file in [

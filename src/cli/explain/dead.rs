@@ -5,9 +5,8 @@ use serde_json::json;
 use super::super::{DONE, FAILED, FAULTS, output};
 use super::{Args, program};
 use crate::policy::diagnostic::did_you_mean;
-use crate::policy::diff::told::example;
 use crate::policy::program::{Program, Rule};
-use crate::policy::prove::{Prover, Reach, RuleRef};
+use crate::policy::prove::{Prover, Reach, RuleRef, example};
 
 pub(super) fn explain(args: &Args, name: &str) -> u8 {
     match told(args, name) {

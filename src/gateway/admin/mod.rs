@@ -54,6 +54,12 @@ pub fn router(gateway: Arc<Gateway>, token: Option<&SecretString>) -> Router {
 }
 
 async fn figures(State(gateway): State<Arc<Gateway>>) -> Response {
+    for (name, program) in &gateway.world.load().policies {
+        for (script, reason, count) in program.script_failures() {
+            let policy = name.as_str().into();
+            gateway.metrics.script_errors(policy, script.into(), reason.name(), count);
+        }
+    }
     let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
     ([(header::CONTENT_TYPE, kind)], gateway.metrics.text()).into_response()
 }

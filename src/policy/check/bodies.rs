@@ -12,8 +12,8 @@ use crate::policy::codes;
 use crate::policy::cond::{Cond, Op};
 use crate::policy::diagnostic::{Diagnostic, did_you_mean};
 use crate::policy::program::{
-    At, CacheDirective, Cap, CapBreach, Fallback, Hedge, HedgeAfter, Hold, OnLossy, Parameter,
-    Prompt, Retry, Settings, Shadow, Sticky, Target,
+    At, CacheDirective, Cap, CapBreach, Fallback, Hedge, HedgeAfter, Hold, ModelFilter, OnLossy,
+    Parameter, Prompt, Retry, Settings, Shadow, Sticky, Target,
 };
 use crate::policy::schema::{REASONING, Type};
 use crate::policy::syntax::tree::{
@@ -239,7 +239,7 @@ impl<'a> Checker<'a> {
         };
         let cond = Cond::test(resolved.operand, Op::Within(vec![(key, i64::MAX)]), span);
         let text = format!("{written} >= {}", at_least.node.raw);
-        let filter = self.filter_of(cond, text.into(), span);
+        let filter = ModelFilter { is_floor: true, ..self.filter_of(cond, text.into(), span) };
         settings.only.push(Arc::new(filter));
     }
 

@@ -536,7 +536,8 @@ impl<'a> Checker<'a> {
         let pass = ModelSet::of(catalog, |model| {
             live || cond.holds(&super::models::StaticModel(&catalog.models()[model.0 as usize]))
         });
-        ModelFilter { text, pass, live: live.then(|| cond.clone()), cond, at: At(span) }
+        let live = live.then(|| cond.clone());
+        ModelFilter { is_floor: false, text, pass, live, cond, at: At(span) }
     }
 }
 

@@ -72,7 +72,7 @@ impl<'a> Checker<'a> {
             self.seen.incomplete |= target.is_none();
             if let Some(target) = target {
                 self.refuse_unnamed_model(target, &rule, to.span);
-                let settings = Arc::new(rules.defaults.overlaid(&body));
+                let settings = Arc::new(rules.defaults.clone().before(target).overlaid(&body));
                 let is_default = matches!(line.node, Item::Default { .. });
                 rules.routes.push((Route { rule, target, is_default, body, settings }, span));
             }

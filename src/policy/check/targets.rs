@@ -153,18 +153,17 @@ impl<'a> Checker<'a> {
         under_way.pop();
         if members.is_empty() && self.diagnostics.len() == before && !later {
             let by_condition = matches!(item.set.first.node, SetTerm::Models(_));
-            let label =
-                if by_condition { "nothing in the catalogue fits" } else { "nothing is left" };
-            let diagnostic = Diagnostic::error(
-                codes::EMPTY_POOL,
-                item.name.span,
-                format!("pool `{}` has no model", item.name.node),
-                label,
-            );
+            let message = format!("pool `{}` has no model", item.name.node);
+            // A pool that follows the catalogue may have one tomorrow.
             self.report(if by_condition {
-                diagnostic.help("`pointsman models` shows what the catalogue knows of each model")
+                let label = "nothing in the catalogue fits now";
+                Diagnostic::warning(codes::EMPTY_POOL, item.name.span, message, label)
+                    .help("`pointsman models` shows what the catalogue knows of each model")
+                    .note("until one fits, requests that go there are answered with 503")
             } else {
-                diagnostic.help("`except` takes away every model that is there")
+                let label = "nothing is left";
+                Diagnostic::error(codes::EMPTY_POOL, item.name.span, message, label)
+                    .help("`except` takes away every model that is there")
             });
         }
         resolved[index] = Some(members.clone());

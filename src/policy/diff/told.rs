@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Change, Diff, Kind, RuleName};
 use crate::catalog::{Catalog, ModelIdx};
-use crate::policy::plain::Said;
+use crate::policy::prove::example;
 use crate::policy::trial::Outcome;
 
 /// How many models of a list people are shown.
@@ -101,14 +101,6 @@ fn one(change: &Change, catalog: &Catalog) -> String {
         text += &format!("  at most      {} → {} an attempt\n", cost(before.1), cost(after.1));
     }
     text
-}
-
-/// A request in one line.
-pub fn example(said: &Said) -> String {
-    match said.told() {
-        told if told.is_empty() => "a plain request".to_owned(),
-        told => format!("{}, everything else plain", told.join(", ")),
-    }
 }
 
 /// Who answers, and what an attempt costs at most.

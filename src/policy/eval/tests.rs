@@ -573,3 +573,23 @@ fn splits_within_splits_are_told_by_the_outer_one() {
     // The same user falls into independent buckets, so all three ends are reached.
     assert_eq!(seen.len(), 3);
 }
+
+#[test]
+fn nobody_takes_the_place_of_a_named_model_unless_its_route_says_so() {
+    let program = program(
+        "defaults { fallback t/a on transient; cap $0.000001 per request else degrade to t/a }\n\
+         route own when request.model == \"t/d\" -> requested { fallback t/a on transient }\n\
+         route named when request.model != \"auto\" -> requested\n\
+         default -> t/d\n",
+    );
+    // The cap of the defaults denies instead of degrading.
+    for model in ["t/c", "t/d"] {
+        let decision = ask().naming(model).decide(&program);
+        assert!(matches!(decision, Decision::Denied(denied) if denied.over_cap), "{model}");
+    }
+    let falls_back = |name: &str| {
+        let route = program.routes.iter().find(|it| &*it.rule.name == name).unwrap();
+        route.settings.fallback.is_some()
+    };
+    assert_eq!(["named", "own", "default"].map(falls_back), [false, true, true]);
+}

@@ -346,6 +346,8 @@ pub struct Arm {
 /// A condition on models, worked out for the catalogue as far as it is fixed.
 #[derive(Debug, Clone)]
 pub struct ModelFilter {
+    /// Whether it is a `floor`, which only makes sense where it bites.
+    pub is_floor: bool,
     /// Its text, for traces: `tools and price.output <= $4/Mtok`.
     pub text: Arc<str>,
     /// Which models pass, as a bitset over the catalogue; all where the condition is live.

@@ -274,6 +274,20 @@ impl Settings {
         merged
     }
 
+    /// What holds before a route to this target says its own. Where that is the model the client
+    /// named, nobody else takes its place unless the route itself says so.
+    pub fn before(mut self, target: Target) -> Settings {
+        if target == Target::Requested {
+            self.fallback = None;
+            if let Some(cap) = &mut self.cap
+                && matches!(cap.breach, CapBreach::Degrade(_))
+            {
+                cap.breach = CapBreach::Deny(None);
+            }
+        }
+        self
+    }
+
     /// A later replacement wins over what was set before; of two clamps the tighter one stays.
     fn set(&mut self, later: &Parameter) {
         let same = |known: &Parameter| known.name == later.name;

@@ -311,6 +311,8 @@ fn group(attr: Attr) -> Option<Root> {
 fn axis(space: &Space, root: &Root, dimensions: &[usize]) -> Option<Axis> {
     let dims: Vec<&Dimension> = dimensions.iter().map(|index| &space.dimensions[*index]).collect();
     let samples = match root {
+        // Only one declared attribute is asked for: its own words are nicer than its source's.
+        Root::Operand(_) if alone(&dims) => samples::of_operand(&dims.first()?.operand, &dims)?,
         Root::Operand(operand) => samples::of_operand(operand, &dims)?,
         Root::Element(_) => samples::of_element(dims.first()?),
         Root::Time => samples::of_time(&dims),
@@ -331,6 +333,13 @@ fn axis(space: &Space, root: &Root, dimensions: &[usize]) -> Option<Axis> {
     // One dimension alone is never larger when it is looked at independently.
     (points.len() <= MOST_POINTS || dims.len() == 1)
         .then(|| finished(dims.as_slice(), dimensions.to_vec(), points))
+}
+
+/// Whether the dimensions are all of one declared attribute with values of its own.
+fn alone(dims: &[&Dimension]) -> bool {
+    let own =
+        |dim: &&Dimension| matches!(reading(&dim.operand), Some(Reading::OneOf(_) | Reading::Bool));
+    dims.iter().all(own) && dims.windows(2).all(|pair| pair[0].operand == pair[1].operand)
 }
 
 /// Whether a text matches a regular expression is taken to be independent of everything else, where

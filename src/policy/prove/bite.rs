@@ -199,7 +199,9 @@ impl Search<'_> {
                     let live = filter.live.is_some();
                     let passes = |model: &ModelIdx| passes(filter, *model);
                     let models = || leaf.models.iter().map(|it| it.0);
-                    bite.never &= !live && !requested && models().all(|it| passes(&it));
+                    // An `only` says what must hold even when the pool grows.
+                    bite.never &=
+                        filter.is_floor && !live && !requested && models().all(|it| passes(&it));
                     bite.always &= !live && !requested && !models().any(|it| passes(&it));
                 }
             }

@@ -11,10 +11,10 @@ use super::findings::Search;
 use super::invariants::{Promise, Verdict, changes_models, said_count};
 use super::prover::{Reach, RuleRef, Stops};
 use crate::catalog::{ModelIdx, worst_case};
+use crate::policy::course::{DEFAULT_TOTAL, MOST_CANDIDATES};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::eval::output_limit;
 use crate::policy::plain::Said;
-use crate::policy::plan::{DEFAULT_TOTAL, MOST_CANDIDATES};
 use crate::policy::program::{Breach, CapBreach, Settings, Target};
 use crate::policy::schema::Attr;
 use crate::units::{NanoDollars, Tokens};
@@ -46,7 +46,7 @@ impl Search<'_> {
                 continue;
             }
             let stops = self.prover.before(RuleRef::Route(index));
-            for cell in self.cells(&rooms, &stops, &route.body, matters)? {
+            for cell in self.cells(&rooms, &stops, Some(index), matters)? {
                 let fallback = cell.settings.fallback.iter().flat_map(|fallback| {
                     let role = Role::Fallback(fallback.at.0);
                     fallback.to.iter().flat_map(move |to| leaves(program, *to, role))

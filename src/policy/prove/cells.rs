@@ -63,13 +63,14 @@ pub(super) type Steps = Vec<Leaf>;
 const MOST_WAYS: usize = 64;
 
 impl Search<'_> {
-    /// The requests of some rooms, told apart by the `tune`s that change what is asked about.
+    /// The requests of some rooms that come to a route (`None`: that name their model, and come to
+    /// none), told apart by the `tune`s that change what is asked about.
     /// `None` where there are too many combinations.
     pub fn cells(
         &self,
         rooms: &[Room],
         stops: &Stops,
-        body: &Settings,
+        route: Option<usize>,
         matters: &dyn Fn(&Settings) -> bool,
     ) -> Option<Vec<Cell>> {
         /// Each doubles the cases.
@@ -100,8 +101,11 @@ impl Search<'_> {
                 }
             }
             if !rooms.is_empty() {
-                let settings = Arc::new(settings.overlaid(body));
-                cells.push(Cell { rooms, stops, settings });
+                let settings = match route.map(|index| &program.routes[index]) {
+                    Some(route) => settings.before(route.target).overlaid(&route.body),
+                    None => settings.before(Target::Requested),
+                };
+                cells.push(Cell { rooms, stops, settings: Arc::new(settings) });
             }
         }
         Some(cells)

@@ -143,6 +143,16 @@ impl Region {
 }
 
 impl Room {
+    /// The part of it at one point of an axis; `None` if there is none.
+    pub fn at(mut self, axis: usize, point: usize) -> Option<Room> {
+        if !self.has(axis, point) {
+            return None;
+        }
+        self.0[axis].iter_mut().for_each(|word| *word = 0);
+        self.0[axis][point / 64] = 1 << (point % 64);
+        Some(self)
+    }
+
     /// What room and region have in common; `None` if nothing.
     pub fn cut(&self, region: &Region) -> Option<Room> {
         let mut room = self.clone();

@@ -36,6 +36,7 @@ pub fn findings(subject: &Subject<'_>) -> Vec<Diagnostic> {
     search.dead_rules();
     search.dead_parts();
     search.gap();
+    search.replaced_models();
     search.nobody_left();
     search.disagreements();
     search.bites();

@@ -107,7 +107,7 @@ impl Search<'_> {
         let rooms = self.prover.rooms_of(RuleRef::Route(index));
         let stops = self.prover.before(RuleRef::Route(index));
         let matters = |tune: &Settings| !tune.only.is_empty() || tune.fallback.is_some();
-        let cells = self.cells(&rooms, &stops, &route.body, &matters)?;
+        let cells = self.cells(&rooms, &stops, Some(index), &matters)?;
         let ways = ways(program, route.target);
         for cell in &cells {
             for way in &ways {

@@ -135,8 +135,8 @@ impl Search<'_> {
         for index in 0..program.routes.len() {
             let rooms = self.rooms_within(index, premise);
             let stops = self.prover.before(RuleRef::Route(index));
-            let body = &program.routes[index].body;
-            let Some(cells) = self.cells(&rooms, &stops, body, &|it| !it.shadows.is_empty()) else {
+            let Some(cells) = self.cells(&rooms, &stops, Some(index), &|it| !it.shadows.is_empty())
+            else {
                 return Verdict::Open("too many `tune`s overlap here".to_owned());
             };
             for cell in cells {
@@ -302,8 +302,8 @@ impl Search<'_> {
         for index in 0..program.routes.len() {
             let rooms = self.rooms_within(index, premise);
             let stops = self.prover.before(RuleRef::Route(index));
-            let body = &program.routes[index].body;
-            let Some(cells) = self.cells(&rooms, &stops, body, &|it| it.cap.is_some()) else {
+            let Some(cells) = self.cells(&rooms, &stops, Some(index), &|it| it.cap.is_some())
+            else {
                 open = Some("too many `tune`s overlap here");
                 continue;
             };

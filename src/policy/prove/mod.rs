@@ -21,6 +21,7 @@ mod parts;
 mod promised;
 mod prover;
 mod repeats;
+mod replaced;
 mod retiring;
 mod samples;
 mod shape;

@@ -60,7 +60,7 @@ impl Search<'_> {
             }
             let stops = self.prover.before(RuleRef::Route(index));
             let route = &program.routes[index];
-            let Some(cells) = self.cells(&rooms, &stops, &route.body, &changes_models) else {
+            let Some(cells) = self.cells(&rooms, &stops, Some(index), &changes_models) else {
                 open = Some("too many `tune`s overlap here");
                 continue;
             };
@@ -348,7 +348,7 @@ impl Search<'_> {
         }
         let stops =
             Stops { denies: program.denies.len(), routes: program.routes.len(), more: Vec::new() };
-        let cells = self.cells(&rooms, &stops, &Settings::default(), &changes_models)?;
+        let cells = self.cells(&rooms, &stops, None, &changes_models)?;
         /// So many are named; of the rest nothing is learnt.
         const MOST_NAMES: usize = 4;
         let mut names: Vec<String> = Vec::new();
@@ -438,7 +438,7 @@ impl Search<'_> {
                 continue;
             }
             let stops = self.prover.before(RuleRef::Route(index));
-            let Some(cells) = self.cells(&rooms, &stops, &route.body, &changes_models) else {
+            let Some(cells) = self.cells(&rooms, &stops, Some(index), &changes_models) else {
                 open = Some("too many `tune`s overlap here");
                 continue;
             };

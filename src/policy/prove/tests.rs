@@ -63,10 +63,6 @@ const TARGETS_TEXT: &str = "pool one = [t/a, t/b] pick first\npool two = [t/c, t
     ladder climb { hold full; step x -> one escalate when failed; step y -> t/c }\n\
     split parts { first 50% -> one; second rest -> t/d }\n";
 
-fn idx(name: &str) -> ModelIdx {
-    CATALOG.get(&ModelId::new(format!("t/{name}"))).unwrap()
-}
-
 /// The attributes that policies speak of: a condition for each of their values, and a value that is
 /// none of those.
 const SUBJECTS: [(Attr, &[&str]); 8] = [
@@ -578,8 +574,29 @@ proptest! {
 }
 
 #[test]
-fn the_models_of_the_tests_are_there() {
-    for name in ["a", "b", "c", "d"] {
-        assert_eq!(CATALOG[idx(name)].provider.as_str(), "t");
-    }
+fn models_that_retire_are_told_by_the_day() {
+    let text = "pool p = [anthropic/claude-sonnet-4-5, t/a] pick first\ndefault -> p\n";
+    let on = |day: &str| {
+        let files = |_: &str| Err("none".to_owned());
+        let surroundings = Surroundings::new(&CATALOG, &files).on(day.parse().unwrap());
+        let compiled = compile(&PolicyName::new("test"), "test.policy", text, &surroundings);
+        let found = compiled.diagnostics.into_iter().find(|it| it.code.0 == "P4014");
+        found.map(|it| (it.message, it.primary.text, it.fixes.len()))
+    };
+    assert_eq!(on("2026-10-30"), None);
+    let (message, label, fixes) = on("2026-10-31").unwrap();
+    assert_eq!(message, "anthropic/claude-sonnet-4-5 retires on 2026-11-30");
+    assert_eq!((&*label, fixes), ("30 days left", 1));
+    assert_eq!(on("2026-12-01").unwrap().1, "gone");
+    assert!(compiled(text).diagnostics.is_empty(), "no day, no word");
+}
+
+#[test]
+fn a_search_that_is_given_up_is_no_proof() {
+    let program =
+        compiled(&format!("{TARGETS_TEXT}route r when task == code -> two\ndefault -> climb\n"));
+    let program = program.program.unwrap();
+    let budget = super::escape::Budget(0);
+    let prover = super::Prover::within(&program, &[], budget).unwrap();
+    assert_eq!(prover.reach(super::RuleRef::Route(0)), super::Reach::Undecided);
 }

@@ -210,7 +210,7 @@ impl Coverage {
                     let mut settings = (*program.defaults).clone();
                     let tunes = program.tunes.iter().filter(|it| it.rule.when.holds(request));
                     tunes.for_each(|tune| settings = settings.overlaid(&tune.settings));
-                    self.capped(&settings.overlaid(&route.body));
+                    self.capped(&settings.before(route.target).overlaid(&route.body));
                 }
                 break;
             }

@@ -160,8 +160,13 @@ pub fn play<'a>(
             played.overlong.push((scripted, longest));
         }
         clockwork.elapsed += took;
-        played.cost += worst.unwrap_or_default();
-        let facts = AttemptFacts { request, outcome, took, cost: worst };
+        // As in the gateway: errors cost nothing.
+        let cost = match outcome {
+            Outcome::Failed(_) => None,
+            _ => usual(turn.model, plan, request, program),
+        };
+        played.cost += cost.unwrap_or_default();
+        let facts = AttemptFacts { request, outcome, took, cost };
         let rejected = !matches!(outcome, Outcome::Failed(_))
             && turn.step.escalate.as_ref().is_some_and(|cond| cond.holds(&facts));
         played.attempts.push(Attempt {
@@ -178,8 +183,7 @@ pub fn play<'a>(
         let tried = match outcome {
             Outcome::Failed(class) => Tried::Failed(Failure { class, took }),
             _ => {
-                // As in the gateway: errors cost nothing.
-                left = left.map(|left| left.saturating_sub(worst.unwrap_or_default()));
+                left = left.map(|left| left.saturating_sub(cost.unwrap_or_default()));
                 if rejected { Tried::Rejected(Some(index)) } else { Tried::Accepted(index) }
             }
         };
@@ -214,6 +218,9 @@ fn count(facts: &dyn Facts, attr: Attr) -> Option<u64> {
     }
 }
 
+/// The tokens of the answer that a scripted attempt gives, unless it may not have so many.
+const USUAL_ANSWER: Tokens = Tokens(500);
+
 /// The most that one attempt at a model may cost; `None` if the model is unpriced.
 pub fn worst(
     model: ModelIdx,
@@ -221,8 +228,33 @@ pub fn worst(
     request: &TestRequest<'_>,
     program: &Program,
 ) -> Option<NanoDollars> {
+    cost_of(model, longest(plan, request), request, program)
+}
+
+/// What one attempt at a model costs that gives a usual answer; `None` if the model is unpriced.
+fn usual(
+    model: ModelIdx,
+    plan: &Plan,
+    request: &TestRequest<'_>,
+    program: &Program,
+) -> Option<NanoDollars> {
+    let answer = longest(plan, request).map_or(USUAL_ANSWER, |limit| limit.min(USUAL_ANSWER));
+    cost_of(model, Some(answer), request, program)
+}
+
+/// The most tokens the answer may have.
+fn longest(plan: &Plan, request: &TestRequest<'_>) -> Option<Tokens> {
     let wanted = count(request, Attr::RequestMaxOutput).map(Tokens);
-    let limit = output_limit(wanted, &plan.settings);
+    output_limit(wanted, &plan.settings)
+}
+
+/// What an attempt costs whose answer has at most so many tokens.
+fn cost_of(
+    model: ModelIdx,
+    limit: Option<Tokens>,
+    request: &TestRequest<'_>,
+    program: &Program,
+) -> Option<NanoDollars> {
     let input = Tokens(count(request, Attr::InputTokens).unwrap_or(0));
     let images = count(request, Attr::RequestImages).unwrap_or(0);
     let images = u32::try_from(images).unwrap_or(u32::MAX);

@@ -26,7 +26,14 @@ fn plain(text: &str, flow: bool) -> bool {
         && !text.contains(": ")
         && !text.ends_with(':')
         && !text.contains(" #")
-        && !(flow && text.contains([',', '[', ']', '{', '}']))
+        && !(flow && (text.contains([',', '[', ']', '{', '}']) || odd_colon(text)))
+}
+
+/// Whether a colon stands before something else than a letter or a digit: inside of brackets some
+/// readers then take it for the end of a key.
+fn odd_colon(text: &str) -> bool {
+    let behind = text.match_indices(':').map(|(at, _)| text[at + 1..].chars().next());
+    behind.into_iter().any(|next| next.is_none_or(|c| !c.is_alphanumeric()))
 }
 
 /// Whether a character can stand in YAML as it is, and ends no line.
