@@ -335,7 +335,8 @@ pages! {
         "let a = b\nlet b = a",
         "let a = request.stream\nlet b = a";
     EMPTY_POOL = "P3006", "a pool without models",
-        "No model of the catalogue fits, so a route to this pool could never be answered.",
+        "No model fits, so requests that go there are answered with an error (503). A pool that follows the \
+         catalogue may have a model tomorrow, so for it this is a warning.",
         "pool p = models where context > 900M",
         "pool p = models where context > 900k";
     WRONG_TARGET = "P3007", "a target that makes no sense here",
