@@ -45,8 +45,8 @@ pages! {
         "A policy file may have 1 MiB and a line 64 KiB, so that checking it always takes a bounded \
          time. Put parts of a large policy into files of their own, with `import` or `delegate`, \
          and break long lists over lines inside their brackets.",
-        "pool all = [a/m1, a/m2, and ten thousand more on this line]",
-        "pool all = models where provider == \"a\"";
+        "pool all = [sim/tiny, sim/small, and ten thousand more on this line]",
+        "pool all = models where provider == \"sim\"";
     TOO_DEEP = "P0002", "brackets are nested too deep",
         "At most 64 levels of brackets are read. Nobody can follow a condition like that; give its \
          parts names with `let`.",
@@ -113,8 +113,8 @@ pages! {
     COMMA = "P0019", "a comma is missing or too many",
         "Elements of a list are separated by commas; one may follow the last element inside \
          brackets. Conditions are joined with `and` or `or`, never with commas.",
-        "pool p = [a/m b/n]",
-        "pool p = [a/m, b/n]";
+        "pool p = [sim/tiny sim/small]",
+        "pool p = [sim/tiny, sim/small]";
     TWO_ON_A_LINE = "P0020", "two statements on one line",
         "A statement ends at the end of its line. Two on one line are separated by `;`.",
         "route x when a -> p { cache off log bodies off }",
@@ -193,12 +193,12 @@ pages! {
         "Anchors, aliases, merge keys, tags and further documents are not read: what is used twice \
          gets a name, so that people and proofs can speak of it.",
         "routes:\n- default: &main a",
-        "pools:\n  main: { members: [a/m] }\nroutes:\n- default: main";
+        "pools:\n  main: { members: [sim/tiny] }\nroutes:\n- default: main";
     YAML_TWICE = "P0042", "a key stands twice in a map",
         "YAML leaves open which of the two holds, so neither does. What is said several times is a \
          list: of values, or of maps with the key once in each.",
-        "pools:\n  a: { members: [x/m] }\n  a: { members: [y/m] }",
-        "pools:\n  a: { members: [x/m, y/m] }";
+        "pools:\n  a: { members: [sim/tiny] }\n  a: { members: [sim/small] }",
+        "pools:\n  a: { members: [sim/tiny, sim/small] }";
     YAML_KEY = "P0043", "a key is unknown or missing",
         "Every statement has its keys; the message says which. Keys avoid the words that YAML 1.1 \
          reads as true and false: error classes stand behind `if`, not `on`.",
@@ -226,8 +226,8 @@ pages! {
     DUPLICATE_NAME = "P1102", "a name is taken",
         "Pools, ladders, splits and experiments share one space of names; so do `let`, `enum` and \
          `schedule`. A name means one thing.",
-        "pool p = [a/m]\npool p = [b/n]",
-        "pool p = [a/m]\npool q = [b/n]";
+        "pool p = [sim/tiny]\npool p = [sim/small]",
+        "pool p = [sim/tiny]\npool q = [sim/small]";
     UNKNOWN_TARGET = "P1103", "an unknown target",
         "A route goes to a pool, a ladder, a split or a model (`provider/model`). Names that \
          are not declared in the file are refused.",
@@ -281,8 +281,8 @@ pages! {
     UNIT_MISSING = "P2004", "a quantity without its unit",
         "Durations, money, prices and shares are written with their unit, so that nobody has to \
          guess.",
-        "timeout total 30",
-        "timeout total 30s";
+        "pool cheap = models where price.output <= 2",
+        "pool cheap = models where price.output <= $2/Mtok";
     OUT_OF_RANGE = "P2005", "a value out of range",
         "The value can never occur, or would have no meaning.",
         "route x when difficulty > 7 -> p",
@@ -335,7 +335,8 @@ pages! {
         "let a = b\nlet b = a",
         "let a = request.stream\nlet b = a";
     EMPTY_POOL = "P3006", "a pool without models",
-        "No model of the catalogue fits, so a route to this pool could never be answered.",
+        "No model fits, so requests that go there are answered with an error (503). A pool that follows the \
+         catalogue may have a model tomorrow, so for it this is a warning.",
         "pool p = models where context > 900M",
         "pool p = models where context > 900k";
     WRONG_TARGET = "P3007", "a target that makes no sense here",
@@ -344,8 +345,8 @@ pages! {
         "route named when request.model != \"auto\" -> requested";
     LISTED_TWICE = "P3008", "a model is listed twice",
         "It would be asked twice in a row.",
-        "pool p = [a/m, a/m]",
-        "pool p = [a/m]";
+        "pool p = [sim/tiny, sim/tiny]",
+        "pool p = [sim/tiny]";
     NO_STEPS = "P3009", "a ladder without steps",
         "A ladder has at least one `step`.",
         "ladder l { hold full }",
@@ -365,15 +366,21 @@ pages! {
     NOT_ALLOWED_HERE = "P3013", "a directive in the wrong place",
         "A step says how its own attempts are made; what the client gets is said by the route.",
         "step a -> p { cache off }",
-        "route x when task == code -> ladder { cache off }";
+        "route x when task == code -> climb { cache off }";
     LANGUAGE_VERSION = "P3014", "the version of the language",
         "A file that names its version does so first. `language 1` keeps its meaning for ever.",
         "language 2",
         "language 1";
     CONDITION_TOO_COMPLEX = "P3015", "a condition with too many cases",
-        "Conditions are looked up in a table of their cases, and this one has more than 256.",
-        "route x when (a or b) and (c or d) and (e or f) and (g or h) and (i or j) -> p",
-        "let first = (a or b) and (c or d)\nroute x when first -> p";
+        "Conditions are looked up in a table of their cases, and this one has more than 256: one for each \
+         way through its `or`s. Split the rule in two, one for each side of an `or`; names for parts \
+         change nothing.",
+        "route x when (a or b) and (c or d) and (e or f) and (g or h) and (i or j)\n  \
+           and (k or l) and (m or n) and (o or p) and (q or r) -> p",
+        "route x when a and (c or d) and (e or f) and (g or h) and (i or j)\n  \
+           and (k or l) and (m or n) and (o or p) and (q or r) -> p\n\
+         route y when b and (c or d) and (e or f) and (g or h) and (i or j)\n  \
+           and (k or l) and (m or n) and (o or p) and (q or r) -> p";
     RULE_IN_LIBRARY = "P3016", "a rule in an imported file",
         "`import` brings names: pools, ladders, splits, attributes, conditions. A rule in an imported \
          file would be one that nobody carries out, so it is refused. `delegate` hands requests to a \
@@ -435,8 +442,8 @@ pages! {
     UNUSED = "P4011", "nothing needs this",
         "A pool, ladder or split that no request can come to, a model that every route removes, a \
          condition, schedule, enum or attribute that nothing uses.",
-        "pool old = [a/m]\npool p = [a/n]\ndefault -> p",
-        "pool p = [a/n]\ndefault -> p";
+        "pool old = [sim/tiny]\npool p = [sim/small]\ndefault -> p",
+        "pool p = [sim/small]\ndefault -> p";
     EMPTY_ARM = "P4012", "an arm with 0 %",
         "Nobody is dealt to it. Shares that do not sum to 100 % are P3004.",
         "split s { 0% -> a; rest -> b }",
@@ -458,8 +465,12 @@ pages! {
     UNDECIDED = "P5002", "a promise that was neither proved nor refuted",
         "Regular expressions and live figures are opaque to proofs, and a search may be given up. A \
          promise that was not proved counts as broken.",
-        "route x when key.name matches /^svc-/ -> large",
-        "route x when key.name like \"svc-*\" -> large";
+        "route x when key.name matches /^svc-/ and key.name matches /-prod$/ -> large\n\
+         invariant cheap when key.name == \"web\" or key.name like \"dev-*\" {\n  \
+           every model where price.output <= $1/Mtok\n}",
+        "route x when key.name like \"svc-*-prod\" -> large\n\
+         invariant cheap when key.name == \"web\" or key.name like \"dev-*\" {\n  \
+           every model where price.output <= $1/Mtok\n}";
     NAMED_MODELS = "P5003", "a promise that clients who name a model can get round",
         "Routes take only requests that leave the choice to the policy. A client that names a model gets \
          that model; only `deny` and `require` hold for it.",

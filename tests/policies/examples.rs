@@ -23,11 +23,25 @@ fn program(file: &str) -> std::sync::Arc<Program> {
 #[test]
 fn every_example_compiles_without_a_word() {
     let all = policies("policies");
-    assert!(all.len() >= 9);
+    assert!(all.len() >= 20);
     for (file, text) in all {
-        let compiled = compiled(&file, &text);
+        let compiled = compiled(&file, &text).tested();
         assert!(compiled.diagnostics.is_empty(), "{}", messages(&compiled));
-        assert!(compiled.program.is_some(), "{file}");
+        let program = compiled.program.unwrap_or_else(|| panic!("{file} has no program"));
+        assert!(!program.invariants.is_empty(), "{file} promises nothing");
+        assert!(program.tests.len() >= 2, "{file} tries too little");
+        assert!(program.tests.iter().any(|test| !test.attempts.is_empty()), "{file} never fails");
+    }
+}
+
+/// Each says for whom it is, and the index leads to it.
+#[test]
+fn every_example_is_introduced() {
+    let index = std::fs::read_to_string(path("policies/README.md")).unwrap();
+    for (file, text) in policies("policies") {
+        assert!(index.contains(&format!("]({file})")), "{file} is not in the index");
+        let introduced = text.contains("# Who needs it: ") || file == "demo.policy";
+        assert!(introduced, "{file} does not say who needs it");
     }
 }
 
@@ -44,9 +58,13 @@ fn sound_policies_are_left_in_peace() {
 
 #[test]
 fn what_needs_a_later_version_is_refused_for_nothing_else() {
-    for file in
-        ["09-experiment.policy", "10-ramp.policy", "11-budgets.policy", "12-many-teams.policy"]
-    {
+    for file in [
+        "09-experiment.policy",
+        "10-ramp.policy",
+        "11-budgets.policy",
+        "12-many-teams.policy",
+        "23-customers.policy",
+    ] {
         let waiting: Vec<_> = program(file).waiting.iter().map(|one| one.code.0).collect();
         assert!(!waiting.is_empty() && waiting.iter().all(|code| *code == "P3900"), "{file}");
     }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broken;
+mod codes;
+mod docs;
 mod examples;
 mod failing;
 mod fuzz;
