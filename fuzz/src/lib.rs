@@ -33,3 +33,23 @@ pub fn check_findings(found: &[Diagnostic], text: &str) {
         }
     }
 }
+
+/// Choices that bytes make; behind their end it is always the first.
+pub struct Choices<'d>(std::slice::Iter<'d, u8>);
+
+impl<'d> Choices<'d> {
+    /// Made by these bytes.
+    pub fn new(data: &'d [u8]) -> Choices<'d> {
+        Choices(data.iter())
+    }
+
+    /// A number below this one.
+    pub fn below(&mut self, end: usize) -> usize {
+        usize::from(self.0.next().copied().unwrap_or(0)) % end
+    }
+
+    /// One of these.
+    pub fn one_of<'t, T>(&mut self, all: &'t [T]) -> &'t T {
+        &all[self.below(all.len())]
+    }
+}

@@ -6,6 +6,7 @@ mod broken;
 mod examples;
 mod failing;
 mod fuzz;
+mod limits;
 mod situation;
 mod spellings;
 
