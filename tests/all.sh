@@ -7,8 +7,9 @@
 # What is missing and can be had is installed: Debian packages if this is root, Python packages into a virtual
 # environment under target/, Node packages into tests/clients/node/node_modules. Logs stay in target/test-logs/.
 #
-# Apart from the fuzz targets there is one build, the debug profile's: `cargo test` makes the program and the examples on the way, so the
-# clients cost no further build, and debug assertions and overflow checks are on in the program that they test.
+# Apart from the fuzz targets there is one build, the debug profile's: `cargo test` makes the program and the
+# examples on the way, so the clients cost no further build, and debug assertions and overflow checks are on in
+# the program that they test.
 # An optimised build would take as long again as everything else and prove nothing more; benches/ is for that.
 set -u
 cd "$(dirname "$0")/.."

@@ -124,11 +124,11 @@ fn targets_are_nested_to_a_depth() {
     let pools = lines(5_000, |i| format!("pool p{} = p{} pick first", 5_000 - i, 4_999 - i));
     file(last(format!("{pools}pool p0 = [sim/small] pick first\n"), "p5000"), Refused("P0002"));
     let doubled = lines(40, |i| format!("pool p{} = p{i} plus p{i}", i + 1));
-    let live = "pool p0 = models where model.latency < 1s\n";
+    let live = "pool p0 = models where ttft.p95 < 1s\n";
     let (code, _) = run("check", "p.policy", &last(format!("{live}{doubled}"), "p40"));
     assert!(code.is_some());
-    let ladders = lines(5_000, |i| format!("ladder l{} {{ step a = l{i} }}", i + 1));
-    file(last(format!("ladder l0 {{ step a = sim/small }}\n{ladders}"), "l5000"), Refused("P0002"));
+    let ladders = lines(5_000, |i| format!("ladder l{} {{ step a -> l{i} }}", i + 1));
+    file(last(format!("ladder l0 {{ step a -> sim/small }}\n{ladders}"), "l5000"), Refused("P0002"));
     let splits = lines(5_000, |i| format!("split s{} by key.id {{ 50% -> s{i}\n 50% -> sim/tiny }}", i + 1));
     file(last(format!("split s0 by key.id {{ 100% -> sim/small }}\n{splits}"), "s5000"), Refused("P0002"));
 }
