@@ -19,7 +19,10 @@ fuzz_target!(|data: &[u8]| {
         let printed = syntax::format(&parsed.file);
         let again = syntax::parse(&printed);
         assert!(again.is_ok(), "in the other spelling, it is no policy any more: {printed}");
-        assert_eq!(again.file, parsed.file, "in the other spelling, it is another policy: {printed}");
+        assert_eq!(
+            again.file, parsed.file,
+            "in the other spelling, it is another policy: {printed}"
+        );
     }
     compiled("fuzz.yaml", text);
 });

@@ -91,11 +91,19 @@ fn nesting_has_a_depth() {
     let nots = format!("({}", "not ".repeat(60)).repeat(60);
     let text = format!("route a when {nots}request.stream{} -> p\n", ")".repeat(60));
     policy(&text, Refused("P0002"));
-    comes_to("p.yaml", &format!("routes: {}{}\n", "[".repeat(9_999), "]".repeat(9_999)), Refused("P0002"));
+    comes_to(
+        "p.yaml",
+        &format!("routes: {}{}\n", "[".repeat(9_999), "]".repeat(9_999)),
+        Refused("P0002"),
+    );
     let maps = lines(1_000, |depth| format!("{}a:", " ".repeat(depth)));
     comes_to("p.yaml", &maps, Refused("P0002"));
     let nots = "not ".repeat(5_000);
-    comes_to("p.yaml", &format!("routes:\n  a:\n    when: {nots}request.stream\n    to: sim/small\n"), Refused("P0002"));
+    comes_to(
+        "p.yaml",
+        &format!("routes:\n  - a:\n      when: {nots}request.stream\n      to: sim/small\n"),
+        Refused("P0002"),
+    );
 }
 
 #[test]
@@ -112,7 +120,9 @@ fn lets_stand_for_conditions_of_bounded_size() {
     let unused = lines(40, |index| format!("let a{} = a{index} and a{index}", index + 1));
     policy(&format!("let a0 = request.stream\n{unused}"), Refused("P3017"));
     let names = lines(60_000, |index| format!("\"{index}\","));
-    let routes = lines(100, |index| format!("route r{index} when key.team in l and request.n == {index} -> p"));
+    let routes = lines(100, |index| {
+        format!("route r{index} when key.team in l and request.n == {index} -> p")
+    });
     policy(&format!("let l = [\n{names}]\n{routes}"), Refused("P3017"));
 }
 
@@ -128,27 +138,48 @@ fn targets_are_nested_to_a_depth() {
     let (code, _) = run("check", "p.policy", &last(format!("{live}{doubled}"), "p40"));
     assert!(code.is_some());
     let ladders = lines(5_000, |i| format!("ladder l{} {{ step a -> l{i} }}", i + 1));
-    file(last(format!("ladder l0 {{ step a -> sim/small }}\n{ladders}"), "l5000"), Refused("P0002"));
-    let splits = lines(5_000, |i| format!("split s{} by key.id {{ 50% -> s{i}\n 50% -> sim/tiny }}", i + 1));
-    file(last(format!("split s0 by key.id {{ 100% -> sim/small }}\n{splits}"), "s5000"), Refused("P0002"));
+    file(
+        last(format!("ladder l0 {{ step a -> sim/small }}\n{ladders}"), "l5000"),
+        Refused("P0002"),
+    );
+    let splits =
+        lines(5_000, |i| format!("split s{} by key.id {{ 50% -> s{i}\n 50% -> sim/tiny }}", i + 1));
+    file(
+        last(format!("split s0 by key.id {{ 100% -> sim/small }}\n{splits}"), "s5000"),
+        Refused("P0002"),
+    );
 }
 
 #[test]
 fn rules_have_a_number_of_cases() {
     let either = |k: usize| {
-        let tests: Vec<String> = (0..4).map(|j| format!("key.meta[\"a{k}{j}\"] == \"x\"")).collect();
+        let tests: Vec<String> =
+            (0..4).map(|j| format!("key.meta[\"a{k}{j}\"] == \"x\"")).collect();
         format!("({})", tests.join(" or "))
     };
     let cases = |count| (0..count).map(either).collect::<Vec<_>>().join(" and ");
     policy(&format!("route a when {} -> p\n", cases(60)), Refused("P3015"));
-    let rules = |count, cond: &str| lines(count, |i| format!("route r{i} when {cond} and key.team == \"{i}\" -> p"));
+    let rules = |count, cond: &str| {
+        lines(count, |i| format!("route r{i} when {cond} and key.team == \"{i}\" -> p"))
+    };
     policy(&format!("let c = {}\n{}", cases(4), rules(1_000, "c")), Refused("P3018"));
-    let globs = |op: &str| lines(2_000, |i| format!("route r{i} when key.team {op} -> p").replace('%', &i.to_string()));
+    let globs = |op: &str| {
+        lines(2_000, |i| format!("route r{i} when key.team {op} -> p").replace('%', &i.to_string()))
+    };
     policy(&globs("like \"*a%*\""), Refused("P3018"));
     policy(&globs("matches /a%+b/"), Refused("P3018"));
-    policy(&lines(2_000, |i| format!("tune t{i} when key.tags has \"t{i}\" {{ set temperature = 0.{} }}", i % 10)), Refused("P3018"));
+    policy(
+        &lines(2_000, |i| {
+            format!("tune t{i} when key.tags has \"t{i}\" {{ set temperature = 0.{} }}", i % 10)
+        }),
+        Refused("P3018"),
+    );
     let schedules = lines(1_000, |i| {
-        format!("schedule s{i} = mon..fri {:02}:{:02}..23:30 UTC\nroute r{i} when time in s{i} -> p", i % 23, i % 60)
+        format!(
+            "schedule s{i} = mon..fri {:02}:{:02}..23:30 UTC\nroute r{i} when time in s{i} -> p",
+            i % 23,
+            i % 60
+        )
     });
     policy(&schedules, Refused("P3018"));
 }
@@ -158,7 +189,9 @@ fn what_is_merely_long_is_handled() {
     policy(&lines(2_000, |i| format!("route r{i} when key.team == \"team-{i}\" -> p")), Good);
     let names = lines(50_000, |index| format!("\"{index}\","));
     policy(&format!("route a when key.team in [\n{names}] -> p\n"), Good);
-    let tests = lines(10_000, |i| format!("test \"t{i}\" {{\n  given input.tokens = {i}\n  expect route == default\n}}"));
+    let tests = lines(10_000, |i| {
+        format!("test \"t{i}\" {{\n  given input.tokens = {i}\n  expect route == default\n}}")
+    });
     policy(&tests, Good);
 }
 

@@ -47,9 +47,9 @@ const MOST_TESTS: usize = 250_000;
 /// What a part of a condition counts by itself.
 fn weight(cond: &tree::Cond) -> usize {
     match &cond.kind {
-        CondKind::Atom { test: Some(tree::Test::In { set: Membership::List(list), .. }), .. } => {
-            list.node.len().max(1)
-        }
+        CondKind::Atom {
+            test: Some(tree::Test::In { set: Membership::List(list), .. }), ..
+        } => list.node.len().max(1),
         CondKind::Atom { test: Some(tree::Test::Has(_, values)), .. } => values.len().max(1),
         CondKind::Atom { test: Some(tree::Test::Like(patterns)), .. } => patterns.len().max(1),
         _ => 1,

@@ -429,8 +429,9 @@ impl<'a> Checker<'a> {
         under_way.pop();
         if !report {
             // Each ladder's own faults are reported once, when it is resolved for itself.
-            let circles = |found: &Diagnostic| found.code == codes::LEADS_BACK;
-            let own: Vec<Diagnostic> = self.diagnostics.drain(kept..).filter(circles).collect();
+            let endless =
+                |found: &Diagnostic| [codes::LEADS_BACK, codes::TOO_DEEP].contains(&found.code);
+            let own: Vec<Diagnostic> = self.diagnostics.drain(kept..).filter(endless).collect();
             self.diagnostics.extend(own);
         }
         if steps.len() > MOST_STEPS {
