@@ -13,7 +13,7 @@ use super::words;
 pub const MAX_FILE_BYTES: usize = 1 << 20;
 /// The longest line: 64 KiB.
 pub const MAX_LINE_BYTES: usize = 64 << 10;
-/// How deep brackets (and `not`s in a row) may be nested.
+/// How deep brackets (and `not`s in a row) may be nested; of `not`s among brackets, twice as many.
 pub const MAX_NESTING: usize = 64;
 
 /// What a piece of text is.
@@ -234,7 +234,7 @@ impl<'t> Scan<'t> {
                 faults.push(self.unclosed_text(token));
             }
             let outer = || open.iter().map(|opener| nots_before[*opener]).sum::<usize>();
-            if open.len().max(nots) > MAX_NESTING || nots > 0 && nots + outer() > MAX_NESTING {
+            if open.len().max(nots) > MAX_NESTING || nots + outer() > 2 * MAX_NESTING {
                 self.deep = Some(index);
                 return;
             }
