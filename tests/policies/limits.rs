@@ -101,7 +101,7 @@ fn nesting_has_a_depth() {
     let nots = "not ".repeat(5_000);
     comes_to(
         "p.yaml",
-        &format!("routes:\n  - a:\n      when: {nots}request.stream\n      to: sim/small\n"),
+        &format!("routes:\n  - name: a\n    when: {nots}request.stream\n    to: sim/small\n"),
         Refused("P0002"),
     );
 }
