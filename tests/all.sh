@@ -7,8 +7,9 @@
 # What is missing and can be had is installed: Debian packages if this is root, Python packages into a virtual
 # environment under target/, Node packages into tests/clients/node/node_modules. Logs stay in target/test-logs/.
 #
-# There is one build, the debug profile's: `cargo test` makes the program and the examples on the way, so the
-# clients cost no further build, and debug assertions and overflow checks are on in the program that they test.
+# Apart from the fuzz targets there is one build, the debug profile's: `cargo test` makes the program and the
+# examples on the way, so the clients cost no further build, and debug assertions and overflow checks are on in
+# the program that they test.
 # An optimised build would take as long again as everything else and prove nothing more; benches/ is for that.
 set -u
 cd "$(dirname "$0")/.."
@@ -58,7 +59,7 @@ packages=()
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3 python3-venv)
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
-command -v cc >/dev/null || packages+=(build-essential)
+command -v c++ >/dev/null || packages+=(build-essential)
 if [ ${#packages[@]} -gt 0 ]; then
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
         export DEBIAN_FRONTEND=noninteractive
@@ -71,6 +72,7 @@ fi
 # ---- lints and the Rust tests ---------------------------------------------------------------------------------
 
 step format cargo fmt --all --check
+step format-fuzz cargo fmt --manifest-path fuzz/Cargo.toml --check
 step lints cargo clippy --locked --all-targets -- -D warnings
 
 run rust cargo test --locked --no-fail-fast
@@ -78,6 +80,15 @@ status=$?
 # Tests that could not run for want of something outside say so; cargo counts them as passed.
 grep -E '^skipped: ' "$logs/rust.log" | sort -u
 add "$(sum rust '[0-9]+ passed;')" "$(sum rust '[0-9]+ failed;')" "$(sum rust '[0-9]+ ignored;')" "$status"
+
+# ---- fuzzing ----------------------------------------------------------------------------------------------------
+
+# Some seconds for each target: longer hunts are for people (fuzz/README.md). The targets build with the same
+# stable Rust; every one that holds counts as one test, and so does every one that does not.
+run fuzz bash fuzz/run.sh "${FUZZ_SECONDS:-20}"
+status=$?
+grep -E '^fuzz [a-z]+: (ok|FAILED)' "$logs/fuzz.log"
+add "$(grep -cE '^fuzz [a-z]+: ok' "$logs/fuzz.log")" "$(grep -cE '^fuzz [a-z]+: FAILED' "$logs/fuzz.log")" 0 "$status"
 
 # ---- clients --------------------------------------------------------------------------------------------------
 

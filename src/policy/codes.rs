@@ -49,7 +49,8 @@ pages! {
         "pool all = models where provider == \"sim\"";
     TOO_DEEP = "P0002", "brackets are nested too deep",
         "At most 64 levels of brackets are read. Nobody can follow a condition like that; give its \
-         parts names with `let`.",
+         parts names with `let`. With all `let`s written out, a condition may be nested 192 levels \
+         deep.",
         "route r when ((((((a or b) and c) or d)))) -> p",
         "let relevant = (a or b) and c\nroute r when relevant or d -> p";
     UNCLOSED_TEXT = "P0003", "a text or pattern is never closed",
@@ -387,6 +388,19 @@ pages! {
          file with all its rules.",
         "deny x when key.tier == free because \"…\"",
         "delegate team when key.team == \"search\" to \"teams/search.policy\"";
+    CONDITIONS_TOO_LARGE = "P3017", "the conditions of a policy are too large",
+        "Wherever a `let` is named, what it stands for is looked at anew, so a few short lines can \
+         stand for a condition of any size. With all `let`s written out, a policy may have 250,000 \
+         tests and listed texts.",
+        "let a1 = a0 and a0\nlet a2 = a1 and a1\nand so on, forty times",
+        "let a1 = a0";
+    TOO_MANY_CASES = "P3018", "a policy with too many cases",
+        "The conditions of all rules are looked up in one table, and proved things about. Together they \
+         may have 20,000 cases, and ask about 500 different patterns (`like`, `matches`), elements of \
+         sets (`has`), attributes that are absent and schedules. Names behind `==` and `in` do not \
+         count as patterns.",
+        "a thousand routes, each with a pattern of its own: key.team like \"search-1-*\"",
+        "route search when key.meta[\"group\"] in [\"search-1\", \"search-2\"] -> p";
     NOT_YET = "P3900", "not supported by this version",
         "The statement is part of the language and was checked, but this version cannot carry it \
          out. It is refused, because a rule that is accepted and ignored is worse than none.",

@@ -63,7 +63,7 @@ impl Compiled {
         if let Some(program) = self.program.as_ref().filter(|_| self.is_good()) {
             let tested = testing::run(program, |_| true);
             self.diagnostics.extend(tested.failures().cloned());
-            self.diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
+            syntax::settle(&mut self.diagnostics);
         }
         self
     }
@@ -105,7 +105,7 @@ pub fn compile(
     let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(found);
     let sound = !diagnostics.iter().any(is_error);
-    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
+    syntax::settle(&mut diagnostics);
     let tree = loaded.units.into_iter().next().map_or_else(syntax::tree::File::empty, |it| it.tree);
     Compiled { program: program.filter(|_| sound).map(Arc::new), tree, sources, diagnostics }
 }

@@ -8,6 +8,7 @@ mod docs;
 mod examples;
 mod failing;
 mod fuzz;
+mod limits;
 mod situation;
 mod spellings;
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::Checker;
+use super::names::KnownCond;
 use crate::policy::codes;
 use crate::policy::cond::{Cond, Declared, DeclaredSource, Glob, Op, Operand, Reading};
-use crate::policy::diagnostic::{Diagnostic, did_you_mean};
+use crate::policy::diagnostic::Diagnostic;
 use crate::policy::schema::{Attr, AttrRef, Index, SCHEMA, Subject, Type};
 use crate::policy::syntax::tree::{
     self, AttrPart, AttrPath, CompareOp, CondKind, HasKind, Membership, Name, Span, Value,
@@ -34,6 +35,24 @@ impl Scope {
             Scope::Attempt => matches!(subject, Subject::Request | Subject::Attempt),
             Scope::Outcome => subject == Subject::Outcome,
         }
+    }
+}
+
+/// How deep a condition may be nested, with its `let`s written out.
+const MOST_DEPTH: usize = 192;
+/// The most tests, and texts in lists, that all conditions of a policy may have together, with their
+/// `let`s written out.
+const MOST_TESTS: usize = 250_000;
+
+/// What a part of a condition counts by itself.
+fn weight(cond: &tree::Cond) -> usize {
+    match &cond.kind {
+        CondKind::Atom {
+            test: Some(tree::Test::In { set: Membership::List(list), .. }), ..
+        } => list.node.len().max(1),
+        CondKind::Atom { test: Some(tree::Test::Has(_, values)), .. } => values.len().max(1),
+        CondKind::Atom { test: Some(tree::Test::Like(patterns)), .. } => patterns.len().max(1),
+        _ => 1,
     }
 }
 
@@ -66,7 +85,11 @@ impl<'a> Checker<'a> {
     }
 
     fn cond(&mut self, cond: &tree::Cond, scope: Scope) -> Cond {
-        match &cond.kind {
+        if !self.within_bounds(cond) {
+            return Cond::TRUE;
+        }
+        self.shared.depth += 1;
+        let checked = match &cond.kind {
             CondKind::Or(any) => Cond::Or(any.iter().map(|cond| self.cond(cond, scope)).collect()),
             CondKind::And(all) => {
                 Cond::And(all.iter().map(|cond| self.cond(cond, scope)).collect())
@@ -75,7 +98,45 @@ impl<'a> Checker<'a> {
             CondKind::Atom { attr, test } => {
                 self.atom(attr, test.as_ref(), cond.span, scope).unwrap_or(Cond::TRUE)
             }
+        };
+        self.shared.depth -= 1;
+        checked
+    }
+
+    /// Counts a part of a condition. A few short `let`s can stand for a condition of any depth and
+    /// any size, so what they stand for is bounded, too; the first part that is too much is reported.
+    fn within_bounds(&mut self, cond: &tree::Cond) -> bool {
+        if self.shared.depth >= MOST_DEPTH {
+            self.report(
+                Diagnostic::error(
+                    codes::TOO_DEEP,
+                    cond.span,
+                    "this condition is nested too deep",
+                    format!("at most {MOST_DEPTH} levels, `let`s included"),
+                )
+                .help("write what the `let`s stand for as one list of `and`s or `or`s"),
+            );
+            return false;
         }
+        self.carries(weight(cond), cond.span)
+    }
+
+    /// Counts tests and listed texts; whether there is room for them.
+    pub(super) fn carries(&mut self, weight: usize, span: Span) -> bool {
+        self.shared.weight = self.shared.weight.saturating_add(weight);
+        let within = self.shared.weight <= MOST_TESTS;
+        if !within && !std::mem::replace(&mut self.shared.overweight, true) {
+            self.report(
+                Diagnostic::error(
+                    codes::CONDITIONS_TOO_LARGE,
+                    span,
+                    "the conditions of this policy are too large",
+                    format!("with all `let`s written out, at most {MOST_TESTS} tests and texts"),
+                )
+                .help("name large `let`s and lists less often"),
+            );
+        }
+        within
     }
 
     fn atom(
@@ -86,7 +147,7 @@ impl<'a> Checker<'a> {
         scope: Scope,
     ) -> Option<Cond> {
         if let Some(word) = attr.as_name()
-            && let Some((body, unit)) = self.names.conditions.get(&word).copied()
+            && let Some(known) = self.names.conditions.get(&word).copied()
         {
             if test.is_some() {
                 self.report(
@@ -100,7 +161,7 @@ impl<'a> Checker<'a> {
                 );
                 return None;
             }
-            return self.expand(&word, body, unit, attr.span, scope);
+            return self.expand(&word, known, attr.span, scope);
         }
         let resolved = self.resolve(attr, scope)?;
         let named = (attr.to_string(), attr.span);
@@ -126,21 +187,12 @@ impl<'a> Checker<'a> {
     fn expand(
         &mut self,
         name: &str,
-        body: &'a tree::Cond,
-        unit: usize,
+        known: KnownCond<'a>,
         used_at: Span,
         scope: Scope,
     ) -> Option<Cond> {
-        // The name that the `let` has in its own file.
-        let own = self.units[unit].tree.items.iter().find_map(|line| match &line.node {
-            tree::Item::Let { name, body: tree::LetBody::Cond(cond) }
-                if std::ptr::eq(cond, body) =>
-            {
-                Some(name.node.as_str())
-            }
-            _ => None,
-        });
-        let step: (usize, &'a str) = (unit, own?);
+        let KnownCond { body, unit, own } = known;
+        let step = (unit, own);
         let expanding = &self.shared.expanding;
         if expanding.contains(&step) {
             let from = expanding.iter().position(|known| *known == step).unwrap_or(0);
@@ -381,6 +433,9 @@ impl<'a> Checker<'a> {
                     return None;
                 };
                 self.shared.used_lists.insert(list.as_ptr());
+                if !self.carries(list.len(), name.span) {
+                    return None;
+                }
                 self.one_of(named, ty, plain, list)
             }
         }
@@ -434,7 +489,7 @@ impl<'a> Checker<'a> {
             "unknown schedule",
         );
         let known: Vec<&str> = self.names.schedules.keys().map(String::as_str).collect();
-        diagnostic = match did_you_mean(&name.node, known) {
+        diagnostic = match self.near(&name.node, known) {
             Some(near) => {
                 diagnostic.help(format!("did you mean `{near}`?")).fix("use it", name.span, near)
             }
@@ -455,7 +510,7 @@ impl<'a> Checker<'a> {
             "unknown list",
         );
         let known: Vec<&str> = self.names.lists.keys().map(String::as_str).collect();
-        match did_you_mean(&name.node, known) {
+        match self.near(&name.node, known) {
             Some(near) => {
                 diagnostic.help(format!("did you mean `{near}`?")).fix("use it", name.span, near)
             }
@@ -557,7 +612,7 @@ impl<'a> Checker<'a> {
                     matches!(target, crate::policy::program::Target::Pool(_))
                         .then_some(name.as_str())
                 });
-                let near = did_you_mean(text, pools.collect::<Vec<_>>());
+                let near = self.near(text, pools.collect::<Vec<_>>());
                 let diagnostic = Diagnostic::error(
                     codes::UNKNOWN_TARGET,
                     span,
@@ -605,7 +660,7 @@ impl<'a> Checker<'a> {
             .map(|def| def.name)
             .chain(self.names.conditions.keys().map(String::as_str))
             .chain(self.names.attributes.keys().map(String::as_str));
-        if let Some(near) = did_you_mean(name, known.collect::<Vec<_>>()) {
+        if let Some(near) = self.near(name, known.collect::<Vec<_>>()) {
             return diagnostic.help(format!("did you mean `{near}`?")).fix(
                 format!("use `{near}`"),
                 path.span,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::codes;
 use super::cond::Cond;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, did_you_mean};
 use super::load::{Role, Unit};
 use super::program::{
     Assumption, At, Budget, Deny, Invariant, Limit, ModelFilter, Program, Require, Route, Rule,
@@ -29,7 +29,7 @@ use super::schema::Cost;
 use super::scripted::BoundScript;
 use super::sources::Sources;
 use super::syntax::tree::{File, Item, Name, Span};
-use super::table::{MOST_BOXES, Table};
+use super::table::{self, MOST_BOXES, MOST_BOXES_IN_ALL, MOST_PATTERNS, Table, TooComplex};
 use crate::catalog::Catalog;
 use crate::ids::{Generation, PolicyName};
 
@@ -196,6 +196,16 @@ impl<'a> Checker<'a> {
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// What was probably meant. Not looked for any more where nobody will read it.
+    fn near<'c>(
+        &self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        let read = self.diagnostics.len() < super::syntax::MAX_FINDINGS;
+        read.then(|| did_you_mean(word, candidates))?
     }
 
     /// Notes something that is checked but cannot be carried out by this version.
@@ -431,11 +441,24 @@ impl<'a> Checker<'a> {
             all.iter().map(|(cond, _)| *cond).collect(),
             first.iter().map(|(cond, _)| *cond).collect(),
         );
+        let others = (rules.budgets.iter().map(|it| &it.rule.when))
+            .chain(rules.limits.iter().map(|it| &it.rule.when))
+            .chain(rules.invariants.iter().map(|it| &it.rule.when))
+            .chain(assumptions.iter().map(|it| &it.cond));
+        let every = all_conds.iter().chain(&first_conds).copied().chain(others);
+        let patterns = table::patterns(every);
+        if patterns > MOST_PATTERNS {
+            self.too_many(
+                format!("this policy asks about {patterns} patterns, elements and schedules"),
+                format!("at most {MOST_PATTERNS} different ones, of all rules together"),
+            );
+            return None;
+        }
         match Table::build(&all_conds, &first_conds) {
             Ok(table) => Some((table, assumptions)),
-            Err(complex) => {
+            Err(TooComplex::Condition { rule }) => {
                 let mut spans = all.iter().chain(&first).map(|(_, span)| *span);
-                let span = spans.nth(complex.rule).unwrap_or_default();
+                let span = spans.nth(rule).unwrap_or_default();
                 self.report(
                     Diagnostic::error(
                         codes::CONDITION_TOO_COMPLEX,
@@ -447,7 +470,23 @@ impl<'a> Checker<'a> {
                 );
                 None
             }
+            Err(TooComplex::Together) => {
+                self.too_many(
+                    "the conditions of this policy have too many cases together".to_owned(),
+                    format!("at most {MOST_BOXES_IN_ALL} cases of all rules, in a table of 64 MiB"),
+                );
+                None
+            }
         }
+    }
+
+    /// Refuses what no single rule is to blame for.
+    fn too_many(&mut self, message: String, label: String) {
+        let span = Span::default();
+        self.report(
+            Diagnostic::error(codes::TOO_MANY_CASES, span, message, label)
+                .help("give many keys a field to share, and ask about that: `key.meta[\"plan\"]`"),
+        );
     }
 
     /// An imported file gives names to others; a rule in it would be one that nobody carries out.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::Checker;
 use crate::policy::codes;
 use crate::policy::cond::Declared;
-use crate::policy::diagnostic::{Diagnostic, did_you_mean};
+use crate::policy::diagnostic::Diagnostic;
 use crate::policy::program::Target;
 use crate::policy::schedule::Schedule;
 use crate::policy::schema::{Attr, Members, Type};
+use crate::policy::syntax::MAX_FINDINGS;
 use crate::policy::syntax::tree::{Cond, Item, LetBody, Name, Span, TargetKind, Value};
 
 /// Everything that has a name in one file. Targets share one name space, so do the names behind
@@ -19,7 +20,7 @@ use crate::policy::syntax::tree::{Cond, Item, LetBody, Name, Span, TargetKind, V
 pub(super) struct Names<'a> {
     pub targets: HashMap<String, Target>,
     /// A condition is read in the file it was written in.
-    pub conditions: HashMap<String, (&'a Cond, usize)>,
+    pub conditions: HashMap<String, KnownCond<'a>>,
     pub lists: HashMap<String, &'a [Value]>,
     pub schedules: HashMap<String, Arc<Schedule>>,
     pub enums: HashMap<String, Members>,
@@ -32,6 +33,16 @@ pub(super) struct Names<'a> {
     pub unread_open: bool,
     /// Names of statements that could not be read.
     pub broken: HashSet<String>,
+}
+
+/// What a `let` stands for.
+#[derive(Clone, Copy)]
+pub(super) struct KnownCond<'a> {
+    pub body: &'a Cond,
+    /// The file it was written in.
+    pub unit: usize,
+    /// Its name there.
+    pub own: &'a str,
 }
 
 /// Names of the policy as a whole.
@@ -49,6 +60,12 @@ pub(super) struct Shared<'a> {
     pub enums: HashSet<(usize, &'a str)>,
     /// `let`s that are being expanded, to find circles.
     pub expanding: Vec<(usize, &'a str)>,
+    /// How deep in a condition the checker is, `let`s included.
+    pub depth: usize,
+    /// The tests and listed texts of all conditions so far.
+    pub weight: usize,
+    /// They are too many, which was reported.
+    pub overweight: bool,
     /// `let`s that some condition has used.
     pub used: HashSet<(usize, String)>,
     /// Lists that some condition has used, by where they lie.
@@ -81,7 +98,7 @@ impl<'a> Names<'a> {
         }
         let mut clashes = Vec::new();
         copy(&mut self.targets, &other.targets, prefix, |a, b| a == b, &mut clashes);
-        let same = |a: &(&Cond, usize), b: &(&Cond, usize)| a.0 == b.0 && a.1 == b.1;
+        let same = |a: &KnownCond<'_>, b: &KnownCond<'_>| a.body == b.body && a.unit == b.unit;
         copy(&mut self.conditions, &other.conditions, prefix, same, &mut clashes);
         copy(&mut self.lists, &other.lists, prefix, |a, b| a == b, &mut clashes);
         copy(&mut self.schedules, &other.schedules, prefix, |a, b| a == b, &mut clashes);
@@ -159,7 +176,8 @@ impl<'a> Checker<'a> {
                     shared.splits += 1;
                 }
                 Item::Let { body: LetBody::Cond(cond), .. } => {
-                    names.conditions.entry(word.to_owned()).or_insert((cond, unit));
+                    let known = KnownCond { body: cond, unit, own: word };
+                    names.conditions.entry(word.to_owned()).or_insert(known);
                 }
                 Item::Let { body: LetBody::List(list), .. } => {
                     names.lists.entry(word.to_owned()).or_insert(&list.node);
@@ -253,7 +271,7 @@ impl<'a> Checker<'a> {
                     return None;
                 }
                 let known = self.names.targets.keys().map(String::as_str).chain(["requested"]);
-                let near = did_you_mean(name, known.collect::<Vec<_>>());
+                let near = self.near(name, known.collect::<Vec<_>>());
                 let mut diagnostic = Diagnostic::error(
                     codes::UNKNOWN_TARGET,
                     target.span,
@@ -335,6 +353,9 @@ impl<'a> Checker<'a> {
     /// The model whose id is a slip of the pen away. Versions are short, and one figure makes
     /// another model of it, so that less is forgiven than in other names.
     fn near_model(&self, id: &str, bare: &str) -> Option<&'a str> {
+        if self.diagnostics.len() >= MAX_FINDINGS {
+            return None;
+        }
         let limit = (bare.len() / 5).max(1);
         let ids = self.catalog().models().iter().map(|model| model.id.as_str());
         ids.map(|known| (strsim::osa_distance(id, known), known))

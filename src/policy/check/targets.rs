@@ -19,6 +19,10 @@ use crate::policy::syntax::tree::{
 
 /// The most steps a ladder may have once steps that go to other ladders are unfolded.
 const MOST_STEPS: usize = 16;
+/// How deep targets may be nested in others of their kind.
+const MOST_NESTED: usize = 16;
+/// The most arms that a split may have, with those of its inner splits.
+const MOST_WAYS: usize = 10_000;
 
 /// All targets of a policy, at the indices that [`Target`] names.
 pub(super) struct Targets {
@@ -91,7 +95,7 @@ impl<'a> Checker<'a> {
             .into_iter()
             .filter_map(|(unit, item)| self.within(unit, |it| it.split_or_experiment(item)))
             .collect();
-        self.refuse_split_cycles(&splits);
+        self.refuse_endless_splits(&splits);
         Targets { pools, ladders, splits }
     }
 
@@ -137,6 +141,10 @@ impl<'a> Checker<'a> {
             resolved[index] = Some(Vec::new());
             return Vec::new();
         }
+        if self.too_nested("pool", item.name, under_way) {
+            resolved[index] = Some(Vec::new());
+            return Vec::new();
+        }
         under_way.push(index);
         let before = self.diagnostics.len();
         let (members, later) = self.within(item.unit, |it| {
@@ -147,6 +155,12 @@ impl<'a> Checker<'a> {
                     SetOp::Plus => plus(members, other),
                     SetOp::Except => except(members, &other),
                 };
+                let conditions = members.iter().filter_map(|member| member.when.as_deref());
+                let weight = conditions.map(|cond| cond.tests().len()).sum();
+                if !it.carries(weight, item.name.span) {
+                    members.clear();
+                    break;
+                }
             }
             (members, mentions_later(it, item.set))
         });
@@ -335,6 +349,9 @@ impl<'a> Checker<'a> {
             }
             return None;
         }
+        if self.too_nested("ladder", item.name, under_way) {
+            return None;
+        }
         under_way.push(index);
         let written: Vec<_> = item
             .rungs
@@ -411,8 +428,9 @@ impl<'a> Checker<'a> {
         under_way.pop();
         if !report {
             // Each ladder's own faults are reported once, when it is resolved for itself.
-            let circles = |found: &Diagnostic| found.code == codes::LEADS_BACK;
-            let own: Vec<Diagnostic> = self.diagnostics.drain(kept..).filter(circles).collect();
+            let endless =
+                |found: &Diagnostic| [codes::LEADS_BACK, codes::TOO_DEEP].contains(&found.code);
+            let own: Vec<Diagnostic> = self.diagnostics.drain(kept..).filter(endless).collect();
             self.diagnostics.extend(own);
         }
         if steps.len() > MOST_STEPS {
@@ -659,31 +677,94 @@ impl<'a> Checker<'a> {
             .collect()
     }
 
-    fn refuse_split_cycles(&mut self, splits: &[Split]) {
-        for start in 0..splits.len() {
-            let (mut open, mut seen) = (vec![start], vec![false; splits.len()]);
-            while let Some(at) = open.pop() {
-                for arm in &splits[at].arms {
-                    let Target::Split(next) = arm.target else { continue };
-                    if next == start {
-                        self.report(
-                            Diagnostic::error(
-                                codes::LEADS_BACK,
-                                splits[start].span,
-                                format!("split `{}` leads back to itself", splits[start].name),
-                                "never ends",
-                            )
-                            .also(splits[at].span, "one of these arms goes back")
-                            .help("send that arm to a pool or a ladder"),
-                        );
-                        return;
-                    }
-                    if !std::mem::replace(&mut seen[next], true) {
-                        open.push(next);
-                    }
-                }
+    /// Refuses splits that lead back to themselves, and such as nobody could follow.
+    fn refuse_endless_splits(&mut self, splits: &[Split]) {
+        let inner = |split: usize| {
+            splits[split].arms.iter().filter_map(|arm| match arm.target {
+                Target::Split(next) => Some(next),
+                _ => None,
+            })
+        };
+        // Depth and ways of the splits whose inner splits are known; the others are in circles, or
+        // lead there.
+        let mut known: Vec<Option<(usize, usize)>> = vec![None; splits.len()];
+        let settle = |known: &mut Vec<Option<(usize, usize)>>, split: usize| {
+            if known[split].is_some() {
+                return false;
+            }
+            let within: Option<Vec<_>> = inner(split).map(|next| known[next]).collect();
+            known[split] = within.map(|within| {
+                let depth = within.iter().map(|(depth, _)| depth + 1).max().unwrap_or(1);
+                let models = splits[split].arms.len() - within.len();
+                let ways = within.iter().fold(models, |sum, (_, ways)| sum.saturating_add(*ways));
+                (depth, ways)
+            });
+            known[split].is_some()
+        };
+        // Either order of declaration is done in one round.
+        loop {
+            let up = (0..splits.len()).filter(|split| settle(&mut known, *split)).count();
+            let down = (0..splits.len()).rev().filter(|split| settle(&mut known, *split)).count();
+            if up + down == 0 {
+                break;
             }
         }
+        let too_much = |it: &Option<(usize, usize)>| {
+            it.is_some_and(|(depth, ways)| depth > MOST_NESTED || ways > MOST_WAYS)
+        };
+        if let Some(split) = known.iter().position(too_much) {
+            let label = format!("at most {MOST_NESTED} levels, and {MOST_WAYS} arms in all");
+            self.report(
+                Diagnostic::error(
+                    codes::TOO_DEEP,
+                    splits[split].span,
+                    format!("split `{}` is nested too deep", splits[split].name),
+                    label,
+                )
+                .help("write the shares of the inner splits into one"),
+            );
+        }
+        // From any split that is not settled, the way leads into a circle.
+        let open = |split: &usize| known[*split].is_none();
+        let mut way: Vec<usize> = (0..splits.len()).find(open).into_iter().collect();
+        while let Some(next) = way.last().and_then(|last| inner(*last).find(open)) {
+            let Some(from) = way.iter().position(|split| *split == next) else {
+                way.push(next);
+                continue;
+            };
+            let circle = &way[from..];
+            let first = (0..circle.len()).min_by_key(|at| circle[*at]).unwrap_or(0);
+            let start = &splits[circle[first]];
+            let before = &splits[circle[(first + circle.len() - 1) % circle.len()]];
+            self.report(
+                Diagnostic::error(
+                    codes::LEADS_BACK,
+                    start.span,
+                    format!("split `{}` leads back to itself", start.name),
+                    "never ends",
+                )
+                .also(before.span, "one of these arms goes back")
+                .help("send that arm to a pool or a ladder"),
+            );
+            return;
+        }
+    }
+
+    /// Refuses pools or ladders that are nested past [`MOST_NESTED`].
+    fn too_nested(&mut self, what: &str, name: &Name, under_way: &[usize]) -> bool {
+        let too_deep = under_way.len() >= MOST_NESTED;
+        if too_deep {
+            self.report(
+                Diagnostic::error(
+                    codes::TOO_DEEP,
+                    name.span,
+                    format!("{what} `{}` is nested too deep", name.node),
+                    format!("at most {MOST_NESTED} levels"),
+                )
+                .help("name the models themselves"),
+            );
+        }
+        too_deep
     }
 }
 

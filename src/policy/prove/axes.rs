@@ -416,9 +416,9 @@ fn none(points: usize) -> Points {
 }
 
 fn all(points: usize) -> Points {
-    let mut all = none(points);
-    for point in 0..points {
-        all[point / 64] |= 1 << (point % 64);
+    let mut all = Points::from_elem(u64::MAX, points.div_ceil(64).max(1));
+    if let Some(last) = all.last_mut().filter(|_| points == 0 || !points.is_multiple_of(64)) {
+        *last = (1 << (points % 64)) - 1;
     }
     all
 }

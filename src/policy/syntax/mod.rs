@@ -21,6 +21,8 @@ pub use format::format;
 pub use render::{Position, position, render, to_json};
 pub use scan::{MAX_FILE_BYTES, MAX_LINE_BYTES, MAX_NESTING};
 
+use std::cmp::Reverse;
+
 use super::diagnostic::{Diagnostic, Severity};
 use grammar::Rule;
 use tree::File;
@@ -54,14 +56,22 @@ impl Parsed {
 
     /// Puts the findings in order, and no more of them than anybody reads.
     fn settle(&mut self) {
-        self.diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-        let more = self.diagnostics.len().saturating_sub(MAX_FINDINGS);
-        self.diagnostics.truncate(MAX_FINDINGS);
-        if more > 0
-            && let Some(last) = self.diagnostics.last_mut()
-        {
-            last.notes.push(format!("{more} more findings are not shown"));
-        }
+        settle(&mut self.diagnostics);
+    }
+}
+
+/// Puts findings in order, and no more of them than anybody reads. Errors go before what is less.
+pub(super) fn settle(found: &mut Vec<Diagnostic>) {
+    let more = found.len().saturating_sub(MAX_FINDINGS);
+    if more > 0 {
+        found.sort_by_key(|it| (Reverse(it.severity), it.primary.span.start));
+        found.truncate(MAX_FINDINGS);
+    }
+    found.sort_by_key(|it| it.primary.span.start);
+    if more > 0
+        && let Some(last) = found.last_mut()
+    {
+        last.notes.push(format!("{more} more findings are not shown"));
     }
 }
 

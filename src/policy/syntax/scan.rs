@@ -13,7 +13,7 @@ use super::words;
 pub const MAX_FILE_BYTES: usize = 1 << 20;
 /// The longest line: 64 KiB.
 pub const MAX_LINE_BYTES: usize = 64 << 10;
-/// How deep brackets (and `not`s in a row) may be nested.
+/// How deep brackets (and `not`s in a row) may be nested; of `not`s among brackets, twice as many.
 pub const MAX_NESTING: usize = 64;
 
 /// What a piece of text is.
@@ -194,6 +194,8 @@ impl<'t> Scan<'t> {
         let mut open: Vec<usize> = Vec::new();
         let mut faults = Vec::new();
         let mut nots = 0;
+        // The `not`s in front of each opening bracket: they nest, too.
+        let mut nots_before = vec![0; self.tokens.len()];
         for index in 0..self.tokens.len() {
             let token = self.tokens[index];
             // In a file with a lost bracket the next item would count as inside; nobody writes an
@@ -204,6 +206,7 @@ impl<'t> Scan<'t> {
             match self.str(token) {
                 "not" => nots += 1,
                 "\n" => {}
+                "(" => nots_before[index] = std::mem::take(&mut nots),
                 _ => nots = 0,
             }
             match self.str(token) {
@@ -230,7 +233,8 @@ impl<'t> Scan<'t> {
             if token.kind == Kind::Unclosed {
                 faults.push(self.unclosed_text(token));
             }
-            if open.len().max(nots) > MAX_NESTING {
+            let outer = || open.iter().map(|opener| nots_before[*opener]).sum::<usize>();
+            if open.len().max(nots) > MAX_NESTING || nots + outer() > 2 * MAX_NESTING {
                 self.deep = Some(index);
                 return;
             }

@@ -109,18 +109,6 @@ impl Dimension {
         let passes = |class: usize| match (&self.finder, &test.op) {
             (Finder::Passes(_), _) => class == 1,
             (_, Op::Present) => class != 0,
-            (Finder::Cuts(cuts), Op::Within(intervals)) => {
-                // Any value of the class answers for all: the cuts were made at the intervals' ends.
-                let witness = match class {
-                    0 => return false,
-                    1 => cuts.first().map_or(i64::MIN, |cut| cut - 1),
-                    _ => cuts[class - 2],
-                };
-                intervals.iter().any(|(low, high)| (*low..=*high).contains(&witness))
-            }
-            (Finder::Symbols(symbols), Op::OneOf(texts)) => {
-                texts.iter().any(|text| symbols.find(text).is_some_and(|index| index + 2 == class))
-            }
             _ => false,
         };
         match (&self.finder, &test.op) {
@@ -129,6 +117,19 @@ impl Dimension {
                 let mut set = empty(self.classes());
                 for index in texts.iter().filter_map(|text| symbols.find(text)) {
                     insert(&mut set, index + 2);
+                }
+                set
+            }
+            // So are intervals: there may be ten thousand cuts. A cut begins class `i + 2`.
+            (Finder::Cuts(cuts), Op::Within(intervals)) => {
+                let mut set = empty(self.classes());
+                for (low, high) in intervals {
+                    let first = match *low {
+                        i64::MIN => 1,
+                        low => 2 + cuts.partition_point(|cut| *cut < low),
+                    };
+                    let end = 2 + cuts.partition_point(|cut| cut <= high);
+                    (first..end).for_each(|class| insert(&mut set, class));
                 }
                 set
             }

@@ -27,11 +27,32 @@ pub struct Matches {
     pub first: Option<u32>,
 }
 
-/// A condition that falls apart into too many cases to be looked up.
+/// The most boxes that all conditions of a table may become.
+pub const MOST_BOXES_IN_ALL: usize = 20_000;
+/// The most patterns, elements and schedules that the conditions of a policy may ask about: each is an
+/// axis of its own.
+pub const MOST_PATTERNS: usize = 500;
+/// The largest table, in words of 64 bits: 64 MiB.
+const MOST_WORDS: usize = 8 << 20;
+
+/// Conditions that fall apart into too many cases to be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooComplex {
-    /// Which of the conditions, counted over both lists.
-    pub rule: usize,
+pub enum TooComplex {
+    /// One condition does so.
+    Condition {
+        /// Which of the conditions, counted over both lists.
+        rule: usize,
+    },
+    /// All of them do so together.
+    Together,
+}
+
+/// How many patterns, elements and schedules these conditions ask about; more than
+/// [`MOST_PATTERNS`] make proofs and decisions slow.
+pub fn patterns<'a>(conditions: impl Iterator<Item = &'a Cond>) -> usize {
+    let tests: Vec<_> = conditions.flat_map(Cond::tests).collect();
+    let space = Space::spanned_by(tests.iter().copied());
+    space.dimensions.iter().filter(|dimension| dimension.test().is_some()).count()
 }
 
 /// The compiled conditions of a policy.
@@ -70,7 +91,10 @@ impl Table {
         let mut rule_of_box = Vec::new();
         let mut boxes_of_all = 0;
         for (rule, cond) in conditions().enumerate() {
-            let found = boxes::boxes(cond, &space).map_err(|_| TooComplex { rule })?;
+            let found = boxes::boxes(cond, &space).map_err(|_| TooComplex::Condition { rule })?;
+            if regions.len() + found.len() > MOST_BOXES_IN_ALL {
+                return Err(TooComplex::Together);
+            }
             rule_of_box.extend(std::iter::repeat_n(rule as u32, found.len()));
             regions.extend(found);
             if rule < all.len() {
@@ -79,6 +103,10 @@ impl Table {
         }
 
         let words = regions.len().div_ceil(64).max(1);
+        let classes: usize = space.dimensions.iter().map(|dimension| dimension.classes()).sum();
+        if classes.saturating_mul(words) > MOST_WORDS {
+            return Err(TooComplex::Together);
+        }
         let mut table = Table {
             words,
             rows: Vec::new(),

@@ -136,7 +136,10 @@ fn a_condition_with_too_many_cases_is_named() {
         ])
     };
     let wide = Cond::And((0..10).map(any).collect());
-    assert_eq!(Table::build(&[], &[&Cond::TRUE, &wide]).unwrap_err(), TooComplex { rule: 1 });
+    assert_eq!(
+        Table::build(&[], &[&Cond::TRUE, &wide]).unwrap_err(),
+        TooComplex::Condition { rule: 1 }
+    );
 }
 
 #[test]
