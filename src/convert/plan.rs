@@ -5,7 +5,7 @@ use super::report::Report;
 use super::write::{self, Policy, at, block, name, named};
 use crate::policy::syntax::tree::{
     AttrPath, By, Cond, CondKind, Item, PickStrategy, Rung, SetExpr, SetTerm, Stmt, Target,
-    TargetKind, Test,
+    Literal, LiteralValue, Membership, TargetKind, Test, ValueKind,
 };
 
 /// The most routes that come of conditions within conditions.
@@ -405,6 +405,15 @@ impl Lower<'_> {
     /// Adds the routes of a plan. `names` are what clients write as the model besides `auto`.
     pub fn rules(&mut self, plan: &Plan, names: &[String], route: &str) {
         let ways = ways(plan, self.report);
+        // A name that conditions speak of is this plan's own, also where another part does not match.
+        let spoken_of = names_in(&ways);
+        let names = if names.is_empty() { spoken_of.as_slice() } else { names };
+        let ways: Vec<(Vec<Cond>, Plan)> = ways
+            .into_iter()
+            .flat_map(|(conds, way)| {
+                by_model(conds).into_iter().map(move |conds| (conds, way.clone()))
+            })
+            .collect();
         let mut ended = false;
         for (conds, way) in ways {
             if ended {
@@ -461,6 +470,67 @@ impl Lower<'_> {
              you want",
         );
     }
+}
+
+/// The names of models that conditions compare with.
+fn names_in(ways: &[(Vec<Cond>, Plan)]) -> Vec<String> {
+    fn collect(cond: &Cond, names: &mut Vec<String>) {
+        match &cond.kind {
+            CondKind::Or(all) | CondKind::And(all) => {
+                all.iter().for_each(|one| collect(one, names));
+            }
+            CondKind::Not(inner) => collect(inner, names),
+            CondKind::Atom { attr, test } if attr.to_string() == "request.model" => {
+                let values = match test {
+                    Some(Test::Compare(_, value)) => std::slice::from_ref(value),
+                    Some(Test::In { set: Membership::List(values), .. }) => values.node.as_slice(),
+                    _ => &[],
+                };
+                for value in values {
+                    if let ValueKind::Literal(Literal { value: LiteralValue::String(name), .. }) =
+                        &value.kind
+                        && name != "auto"
+                        && !names.contains(name)
+                    {
+                        names.push(name.clone());
+                    }
+                }
+            }
+            CondKind::Atom { .. } => {}
+        }
+    }
+    let mut names = Vec::new();
+    ways.iter().flat_map(|(conds, _)| conds).for_each(|cond| collect(cond, &mut names));
+    names
+}
+
+/// A choice between the model's name and something else becomes two: the latter says nothing of names,
+/// and must not take all of them.
+fn by_model(conds: Vec<Cond>) -> Vec<Vec<Cond>> {
+    let mixed = |cond: &Cond| match &cond.kind {
+        CondKind::Or(any) => any.iter().any(mentions_model) && !any.iter().all(mentions_model),
+        _ => false,
+    };
+    let flat: Vec<Cond> = conds
+        .into_iter()
+        .flat_map(|cond| match cond.kind {
+            CondKind::And(all) => all,
+            kind => vec![write::cond(kind)],
+        })
+        .collect();
+    let Some(place) = flat.iter().position(mixed) else { return vec![flat] };
+    let CondKind::Or(any) = flat[place].kind.clone() else { return vec![flat] };
+    let (named, others): (Vec<Cond>, Vec<Cond>) = any.into_iter().partition(mentions_model);
+    [named, others]
+        .into_iter()
+        .filter_map(write::any)
+        .flat_map(|part| {
+            let mut conds = flat.clone();
+            conds[place] = part;
+            by_model(conds)
+        })
+        .take(MOST_ROUTES)
+        .collect()
 }
 
 fn mentions_model(cond: &Cond) -> bool {

@@ -357,7 +357,11 @@ fn fallbacks(node: &Node<'_>, work: &Work<'_>) -> Vec<From> {
                 let name = if one.is_map() { one.text_of("model") } else { one.scalar() };
                 to.extend(name);
             }
-            work.report.taken(list.path(), format!("`fallback` of `{from}`"));
+            let whose = match from.as_str() {
+                "*" => "the fallback of every group without its own".to_owned(),
+                from => format!("`fallback` of `{from}`"),
+            };
+            work.report.taken(list.path(), whose);
             found.push(From { from, to });
         }
     }

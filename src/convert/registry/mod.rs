@@ -3,6 +3,8 @@
 
 mod rows;
 
+use std::collections::HashSet;
+
 use serde_yaml::{Mapping, Value};
 
 use super::catalogue::{exact, nearest, nearest_at};
@@ -121,6 +123,8 @@ struct Instance {
     rows: Vec<(String, Mapping)>,
     /// Whether anything at all was said about it.
     said: bool,
+    /// Where in the source it was first spoken of.
+    path: String,
 }
 
 /// The providers and models of the result.
@@ -221,19 +225,11 @@ impl<'c> Registry<'c> {
             if self.instances[known].keys.is_empty() && !keys.is_empty() {
                 self.instances[known].keys = keys;
                 self.instances[known].said = true;
+                self.instances[known].path = path.to_owned();
             }
             return known;
         }
         let id = self.free_id(&wanted, kind);
-        for key in &keys {
-            if let Secret::Literal(_) = key {
-                report.changed(
-                    path,
-                    format!("the key of provider `{id}` is an environment variable now"),
-                    "keys are not copied; pointsman.yaml says which variable it is read from",
-                );
-            }
-        }
         let said = base_url.is_some() || !keys.is_empty() || !deployment.settings.is_empty();
         let settings = deployment.settings.clone();
         self.instances.push(Instance {
@@ -244,6 +240,7 @@ impl<'c> Registry<'c> {
             settings,
             rows: Vec::new(),
             said,
+            path: path.to_owned(),
         });
         self.instances.len() - 1
     }
@@ -298,13 +295,29 @@ impl<'c> Registry<'c> {
         }
     }
 
+    /// The variables that the source itself names: no other secret may be read from them.
+    fn variables(&self) -> HashSet<String> {
+        let of_instance = |it: &Instance| {
+            let settings = it.settings.iter().map(|(_, value)| value);
+            it.keys.iter().chain(settings).cloned().collect::<Vec<_>>()
+        };
+        let secrets = self.instances.iter().flat_map(of_instance);
+        let secrets = secrets.chain(self.client_keys.iter().map(|(_, key)| key.clone()));
+        let named = secrets.filter_map(|secret| match secret {
+            Secret::Env(name) => Some(name),
+            Secret::Literal(_) => None,
+        });
+        named.collect()
+    }
+
     /// The text of the `pointsman.yaml`, if there is anything to say in it.
     pub fn config(&self, kind: Kind, report: &Report) -> Option<String> {
         let mut variables: Vec<String> = Vec::new();
+        let mut taken = self.variables();
         let mut root = Mapping::new();
         let mut providers = Mapping::new();
         for instance in self.instances.iter().filter(|it| it.said || !it.rows.is_empty()) {
-            let map = instance_map(instance, &mut variables);
+            let map = instance_map(instance, &mut variables, &mut taken, report);
             if map.is_empty() {
                 continue;
             }
@@ -319,7 +332,9 @@ impl<'c> Registry<'c> {
             .map(|(id, key)| {
                 let variable = match key {
                     Secret::Env(name) => name.clone(),
-                    Secret::Literal(_) => format!("POINTSMAN_{}_KEY", shouted(id)),
+                    Secret::Literal(_) => {
+                        free_variable(format!("POINTSMAN_{}_KEY", shouted(id)), &mut taken)
+                    }
                 };
                 let mut map = Mapping::new();
                 map.insert("id".into(), id.as_str().into());
@@ -368,7 +383,23 @@ fn shouted(text: &str) -> String {
         .collect()
 }
 
-fn instance_map(instance: &Instance, variables: &mut Vec<String>) -> Mapping {
+/// A variable like this one that nothing else is read from.
+fn free_variable(wanted: String, taken: &mut HashSet<String>) -> String {
+    let mut free = wanted.clone();
+    let mut number = 2;
+    while !taken.insert(free.clone()) {
+        free = format!("{wanted}_{number}");
+        number += 1;
+    }
+    free
+}
+
+fn instance_map(
+    instance: &Instance,
+    variables: &mut Vec<String>,
+    taken: &mut HashSet<String>,
+    report: &Report,
+) -> Mapping {
     let mut map = Mapping::new();
     if instance.id != instance.kind {
         map.insert("kind".into(), instance.kind.into());
@@ -392,7 +423,14 @@ fn instance_map(instance: &Instance, variables: &mut Vec<String>) -> Mapping {
                         Some(usual) if instance.id == instance.kind => (*usual).to_owned(),
                         _ => format!("{}_API_KEY", shouted(&instance.id)),
                     };
-                    if literals > 1 { format!("{base}_{number}") } else { base }
+                    let wanted = if literals > 1 { format!("{base}_{number}") } else { base };
+                    let variable = free_variable(wanted, taken);
+                    report.changed(
+                        &instance.path,
+                        format!("the key of provider `{}` is read from `{variable}` now", instance.id),
+                        "keys are not copied; put this key into that variable",
+                    );
+                    variable
                 }
             };
             reference(&variable, variables)
@@ -407,7 +445,8 @@ fn instance_map(instance: &Instance, variables: &mut Vec<String>) -> Mapping {
         let value: Value = match value {
             Secret::Env(variable) => reference(variable, variables),
             Secret::Literal(_) if SECRETS.contains(name) => {
-                let variable = format!("{}_{}", shouted(&instance.id), shouted(name));
+                let wanted = format!("{}_{}", shouted(&instance.id), shouted(name));
+                let variable = free_variable(wanted, taken);
                 reference(&variable, variables)
             }
             Secret::Literal(text) => text.replace("${", "$${").into(),
