@@ -233,6 +233,9 @@ struct Wishes {
     ignore: Vec<String>,
     no_others: bool,
     pick: Option<PickStrategy>,
+    /// Where `sort` stands.
+    sorted: Option<String>,
+    by_throughput: bool,
     zdr: bool,
     no_training: bool,
     conds: Vec<Cond>,
@@ -253,7 +256,8 @@ impl Wishes {
         for (key, list) in
             [("order", &wishes.order), ("only", &wishes.only), ("ignore", &wishes.ignore)]
         {
-            if !list.is_empty() {
+            // Whether a restriction can be kept depends on the model.
+            if !list.is_empty() && key != "only" {
                 work.report.changed(
                     &format!("{}.{key}", node.path()),
                     "providers are asked directly where Pointsman knows them",
@@ -269,15 +273,8 @@ impl Wishes {
                 Some("exacto") => Some(PickStrategy::Best),
                 _ => None,
             };
-            match wishes.pick {
-                Some(_) if by.as_deref() == Some("throughput") => work.report.changed(
-                    sort.path(),
-                    "`pick fastest`",
-                    "it goes by the time to the first token, not by tokens per second",
-                ),
-                Some(_) => work.report.taken(sort.path(), "the order of the pool"),
-                None => {}
-            }
+            wishes.sorted = wishes.pick.is_some().then(|| sort.path().to_owned());
+            wishes.by_throughput = by.as_deref() == Some("throughput");
             if let Some(partition) = sort.get("partition") {
                 work.report.drop(&partition, "a partition", "models are asked in their own order");
             }
@@ -325,6 +322,23 @@ impl Wishes {
             }
         }
         wishes
+    }
+
+    /// What became of `sort`: only a pool has an order.
+    fn sort_note(&self, written: bool, work: &Work<'_>) {
+        let Some(path) = &self.sorted else { return };
+        match (written, self.by_throughput) {
+            (true, true) => work.report.changed(
+                path,
+                "`pick fastest`",
+                "it goes by the time to the first token, not by tokens per second",
+            ),
+            (true, false) => work.report.taken(path, "the order of the pool"),
+            (false, _) if self.order.is_empty() => {
+                work.report.left(path, "`sort`", "one model is left, and nothing to put in order");
+            }
+            (false, _) => work.report.left(path, "`sort`", "`order` says in which order"),
+        }
     }
 
     fn any(&self) -> bool {
@@ -414,7 +428,7 @@ fn asked(
                 None => work.report.left(
                     node.path(),
                     format!("`{bare}` at the provider `{slug}`"),
-                    "the catalogue has it not there; OpenRouter chooses whom it asks",
+                    "the catalogue has it not there",
                 ),
             }
         }
@@ -425,6 +439,25 @@ fn asked(
     ids.append(&mut only);
     if wishes.order.is_empty() && wishes.only.is_empty() {
         ids.extend(everywhere.iter().map(|(_, id)| id.clone()));
+    }
+    if let Some(path) =
+        body.get("provider").and_then(|it| it.get("only")).map(|it| it.path().to_owned())
+        && !wishes.only.is_empty()
+    {
+        if ids.is_empty() {
+            work.report.left(
+                &path,
+                format!("the restriction of `{bare}` to `{}`", wishes.only.join("`, `")),
+                "the catalogue has the model at none of them, so OpenRouter is asked and may ask any \
+                 provider; add the provider's own model to pointsman.yaml and name it in the route",
+            );
+        } else {
+            work.report.changed(
+                &path,
+                "these providers are asked directly where Pointsman knows them",
+                "that needs their own keys; OpenRouter's key is good at OpenRouter only",
+            );
+        }
     }
     let ignored: Vec<&str> = wishes.ignore.iter().filter_map(|slug| ours(slug)).collect();
     ids.retain(|id| !ignored.iter().any(|provider| id.starts_with(&format!("{provider}/"))));
@@ -442,6 +475,7 @@ fn asked(
     unknown_promises(wishes, &ids, node, work);
     if let [one] = ids.as_slice() {
         work.report.taken(node.path(), format!("`{one}`"));
+        wishes.sort_note(false, work);
         return Some(Plan::model(one).with(settings));
     }
     work.report.taken(node.path(), format!("a pool of {} providers", ids.len()));
@@ -450,6 +484,7 @@ fn asked(
         .map(|id| Target { kind: TargetKind::Model(id.clone()), span: Default::default() })
         .collect();
     let pick = if wishes.order.is_empty() { pick } else { None };
+    wishes.sort_note(pick.is_some(), work);
     let goal = Goal::Pool {
         name: bare.rsplit('/').next().unwrap_or(bare).to_owned(),
         set: write::list(targets),
@@ -494,6 +529,7 @@ fn ours(slug: &str) -> Option<&'static str> {
 /// OpenRouter's own choice among all models: here a pool.
 fn auto(body: &Node<'_>, wishes: &Wishes, node: &Node<'_>, work: &mut Work<'_>) -> Option<Plan> {
     let mut globs: Vec<String> = Vec::new();
+    let mut allowed_paths: Vec<String> = Vec::new();
     for plugin in body.get("plugins").map(|it| it.items()).unwrap_or_default() {
         let is_auto = plugin.text_of("id").as_deref() == Some("auto-router");
         if !is_auto {
@@ -506,11 +542,19 @@ fn auto(body: &Node<'_>, wishes: &Wishes, node: &Node<'_>, work: &mut Work<'_>) 
         let allowed = plugin.first(&["allowed_models", "allowedModels"]);
         for pattern in allowed.map(|it| it.items()).unwrap_or_default() {
             globs.extend(pattern.text().map(|pattern| format!("openrouter/{pattern}")));
+            allowed_paths.push(pattern.path().to_owned());
         }
     }
+    let pick = wishes.pick.clone().unwrap_or(PickStrategy::Best);
+    let order = match pick {
+        PickStrategy::Cheapest => "the cheapest first",
+        PickStrategy::Fastest => "the fastest first",
+        _ => "the best first",
+    };
+    wishes.sort_note(true, work);
     work.report.changed(
         node.path(),
-        "a pool of OpenRouter's models, the best first",
+        format!("a pool of OpenRouter's models, {order}"),
         "its own router looks at the prompt; here conditions do: `route code when task == code -> …`",
     );
     let provider = compare(attr("provider", None), CompareOp::Eq, text_value("openrouter"));
@@ -519,6 +563,13 @@ fn auto(body: &Node<'_>, wishes: &Wishes, node: &Node<'_>, work: &mut Work<'_>) 
         work.registry.catalog().models().iter().any(|model| glob.matches(model.id.as_str()))
     };
     let cond = if globs.iter().any(known) {
+        for (glob, path) in globs.iter().zip(&allowed_paths) {
+            if known(glob) {
+                work.report.taken(path, format!("`{glob}` is in the pool"));
+            } else {
+                work.report.left(path, format!("`{glob}`"), "the catalogue has none such");
+            }
+        }
         like(attr("id", None), &globs)
     } else {
         if !globs.is_empty() {
@@ -530,10 +581,21 @@ fn auto(body: &Node<'_>, wishes: &Wishes, node: &Node<'_>, work: &mut Work<'_>) 
         }
         provider
     };
+    let chosen: Vec<crate::policy::cond::Glob> = if globs.iter().any(known) {
+        globs.iter().map(|glob| crate::policy::cond::Glob::new(glob)).collect()
+    } else {
+        vec![crate::policy::cond::Glob::new("openrouter/*")]
+    };
+    let models = work.registry.catalog().models().iter();
+    let ids: Vec<String> = models
+        .map(|model| model.id.to_string())
+        .filter(|id| chosen.iter().any(|glob| glob.matches(id)))
+        .collect();
+    unknown_promises(wishes, &ids, node, work);
     let goal = Goal::Pool {
         name: "auto-router".into(),
         set: write::models_where(cond),
-        pick: wishes.pick.clone().unwrap_or(PickStrategy::Best),
+        pick,
         comment: "What `openrouter/auto` may choose from.".into(),
     };
     Some(Plan::Leaf { goal, settings: Vec::new() }.with(only_stmt(wishes)))

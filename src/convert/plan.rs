@@ -4,8 +4,8 @@
 use super::report::Report;
 use super::write::{self, Policy, at, block, name, named};
 use crate::policy::syntax::tree::{
-    AttrPath, By, Cond, CondKind, Item, PickStrategy, Rung, SetExpr, SetTerm, Stmt, Target,
-    Literal, LiteralValue, Membership, TargetKind, Test, ValueKind,
+    AttrPath, By, Cond, CondKind, Item, Literal, LiteralValue, Membership, PickStrategy, Rung,
+    SetExpr, SetTerm, Stmt, Target, TargetKind, Test, ValueKind,
 };
 
 /// The most routes that come of conditions within conditions.

@@ -125,13 +125,23 @@ pub(super) struct Retry {
 
 impl Retry {
     pub(super) fn stmt(self, path: &str, work: &Work<'_>) -> Option<Stmt> {
-        let attempts = self.attempts.filter(|it| (1.0..=100.0).contains(it))? as u64;
-        if self.backoff.as_deref().is_some_and(|backoff| backoff != "exponential") {
-            work.report.changed(
+        let Some(attempts) = self.attempts.filter(|it| (1.0..=100.0).contains(it)) else {
+            if self.backoff.is_some() || self.delay.is_some() {
+                work.report.left(path, "waits between retries", "no number of attempts is said");
+            }
+            return None;
+        };
+        let attempts = attempts as u64;
+        match self.backoff.as_deref() {
+            None => {}
+            Some("exponential") => {
+                work.report.taken(path, "waits between retries grow exponentially, as always");
+            }
+            Some(other) => work.report.changed(
                 path,
-                "waits between retries grow exponentially",
+                format!("waits between retries grow exponentially instead of `{other}`"),
                 "Pointsman knows no other backoff",
-            );
+            ),
         }
         work.report.taken(path, format!("`retry {attempts}`"));
         Some(write::retry(attempts, &["transient"], self.delay))

@@ -98,6 +98,16 @@ pub fn read(root: &Node<'_>, work: &mut Work<'_>) -> List {
     list
 }
 
+/// Whether a model is known by its name to make images or to deal with sound alone.
+fn makes_media(source: &str) -> bool {
+    let name = source.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let starts =
+        ["dall-e", "gpt-image", "whisper", "tts-", "imagen", "stable-diffusion", "sora", "veo-"];
+    starts.iter().any(|start| name.starts_with(start))
+        || name.contains("-transcribe")
+        || name.ends_with("-tts")
+}
+
 /// The provider and the model's name there.
 fn place(source: &str, params: &Node<'_>) -> (Option<Home>, String, String) {
     let custom = params.text_of("custom_llm_provider");
@@ -159,6 +169,12 @@ fn member(node: &Node<'_>, params: &Node<'_>, source: &str, work: &mut Work<'_>)
     if let Some(mode) = mode.as_deref().filter(|mode| !MODES.contains(mode)) {
         let why = "Pointsman has conversations and embeddings so far";
         work.report.drop(node, format!("`{source}` ({mode})"), why);
+        return None;
+    }
+    if mode.is_none() && makes_media(source) {
+        let why = "by its name it makes or hears images or sound, and Pointsman has conversations and \
+                   embeddings so far; if it holds conversations, say `model_info.mode: chat`";
+        work.report.drop(node, format!("`{source}`"), why);
         return None;
     }
     if source.starts_with("auto_router/") {
@@ -225,6 +241,12 @@ fn member(node: &Node<'_>, params: &Node<'_>, source: &str, work: &mut Work<'_>)
     credentials_file(params, &mut deployment, work);
     deployment.facts = facts(params, info, mode.as_deref());
     let id = work.registry.model(&deployment, &work.report, node.path());
+    for key in ["input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"] {
+        let said = info.and_then(|it| it.get(key)).or_else(|| params.get(key));
+        if let Some(price) = said.filter(|it| it.number().is_some()) {
+            work.report.taken(price.path(), format!("the price of `{id}`, per million tokens"));
+        }
+    }
     let settings = settings(params, work);
     described(params, info, work);
     let number = |key: &str| params.get(key).and_then(|it| it.number()).filter(|it| *it > 0.0);
@@ -343,7 +365,11 @@ fn settings(params: &Node<'_>, work: &Work<'_>) -> Vec<Stmt> {
     }
     let seconds = |key: &str| params.get(key).and_then(|it| it.number()).map(|it| it * 1000.0);
     stmts.extend(seconds("timeout").and_then(|ms| write::timeout("attempt", ms)));
-    stmts.extend(seconds("stream_timeout").and_then(|ms| write::timeout("ttft", ms)));
+    let ttft = seconds("stream_timeout").and_then(|ms| write::timeout("ttft", ms));
+    if ttft.is_some() {
+        work.report.taken(&format!("{}.stream_timeout", params.path()), "`timeout ttft`");
+    }
+    stmts.extend(ttft);
     let retries = params.first(&["max_retries", "num_retries"]).and_then(|it| it.count());
     stmts.extend(retries.map(|retries| write::retry(retries, &["transient"], None)));
     stmts

@@ -38,10 +38,10 @@ pub fn convert(root: &Node<'_>, work: &mut Work<'_>) -> File {
     }
     closed(&groups, &list.wildcards, &settings, &mut policy, work);
     for ready in &groups {
-        routes(ready, &groups, &settings, &mut policy, work);
+        routes(ready, &groups, &list.wildcards, &settings, &mut policy, work);
     }
     for wildcard in &list.wildcards {
-        wildcard_route(wildcard, &mut policy, work);
+        wildcard_route(wildcard, &groups, &list.wildcards, &settings, &mut policy, work);
     }
     aliases(&groups, &settings, work);
     default(&groups, &list.wildcards, &settings, &mut policy, work);
@@ -256,12 +256,14 @@ fn names(ready: &Ready, settings: &Settings) -> Vec<String> {
 fn routes(
     ready: &Ready,
     groups: &[Ready],
+    wildcards: &[Wildcard],
     settings: &Settings,
     policy: &mut Policy,
     work: &Work<'_>,
 ) {
+    let own = (ready.name.as_str(), ready.body.as_slice());
     let body = merged(
-        fallbacks(ready, groups, &settings.fallbacks, work).into_iter().collect(),
+        fallbacks(own, groups, wildcards, &settings.fallbacks, work).into_iter().collect(),
         &ready.body,
     );
     let names = names(ready, settings);
@@ -304,8 +306,14 @@ fn routes(
 }
 
 /// One list for all classes: a route has one `fallback`.
-fn fallbacks(ready: &Ready, groups: &[Ready], lists: &Fallbacks, work: &Work<'_>) -> Option<Stmt> {
-    let own = ready.body.iter().find_map(|stmt| match stmt {
+fn fallbacks(
+    (group, body): (&str, &[Stmt]),
+    groups: &[Ready],
+    wildcards: &[Wildcard],
+    lists: &Fallbacks,
+    work: &Work<'_>,
+) -> Option<Stmt> {
+    let own = body.iter().find_map(|stmt| match stmt {
         Stmt::Fallback { to, .. } => Some(to.clone()),
         _ => None,
     });
@@ -317,24 +325,29 @@ fn fallbacks(ready: &Ready, groups: &[Ready], lists: &Fallbacks, work: &Work<'_>
         ("context_exceeded", &lists.context),
         ("content_filtered", &lists.content),
     ] {
-        let mut found = list.iter().filter(|it| it.from == ready.name).peekable();
+        let mut found = list.iter().filter(|it| it.from == group).peekable();
         let by_default = (class == "any" && found.peek().is_none()).then_some(&lists.default);
         let names = found.flat_map(|it| &it.to).chain(by_default.into_iter().flatten());
         let mut any = false;
         for wanted in names {
-            if *wanted == ready.name {
+            if *wanted == group {
                 continue;
             }
-            match groups.iter().find(|group| group.name == *wanted) {
-                Some(group) => {
+            let ready = groups.iter().find(|ready| ready.name == *wanted);
+            if let Some(ready) = ready {
+                unkept(group, ready, work);
+            }
+            let listed = || listed_by_wildcard(wanted, wildcards, work);
+            match ready.map(|ready| ready.plain.clone()).or_else(listed) {
+                Some(target) => {
                     any = true;
-                    if !to.contains(&group.plain) {
-                        to.push(group.plain.clone());
+                    if !to.contains(&target) {
+                        to.push(target);
                     }
                 }
                 None => work.report.left(
                     "",
-                    format!("the fallback of `{}` to `{wanted}`", ready.name),
+                    format!("the fallback of `{group}` to `{wanted}`"),
                     "no model group of this name was taken over",
                 ),
             }
@@ -355,7 +368,7 @@ fn fallbacks(ready: &Ready, groups: &[Ready], lists: &Fallbacks, work: &Work<'_>
     if kinds > 1 {
         work.report.changed(
             "",
-            format!("`{}` has one list of fallbacks for errors of all kinds", ready.name),
+            format!("`{group}` has one list of fallbacks for errors of all kinds"),
             "a route has one list; models whose context is too small are passed over before they are \
              asked",
         );
@@ -363,9 +376,47 @@ fn fallbacks(ready: &Ready, groups: &[Ready], lists: &Fallbacks, work: &Work<'_>
     Some(fallback(to, &classes))
 }
 
-fn wildcard_route(wildcard: &Wildcard, policy: &mut Policy, work: &Work<'_>) {
+/// Says which settings of a group do not hold where it answers for another.
+fn unkept(group: &str, fallback: &Ready, work: &Work<'_>) {
+    let lost = fallback.body.iter().filter_map(|stmt| match stmt {
+        Stmt::Set { param, .. } => Some(param.node.as_str()),
+        Stmt::Timeout(_) => Some("timeout"),
+        Stmt::Retry { .. } => Some("retry"),
+        _ => None,
+    });
+    let lost: Vec<String> = lost.map(|word| format!("`{word}`")).collect();
+    if !lost.is_empty() {
+        work.report.left(
+            &fallback.path,
+            format!("{} where `{}` answers for `{group}`", lost.join(", "), fallback.name),
+            "a fallback has the settings of the route that failed; a `ladder` has settings for each of \
+             its steps",
+        );
+    }
+}
+
+/// A model of the catalogue that a wildcard lets clients name just so.
+fn listed_by_wildcard(wanted: &str, wildcards: &[Wildcard], work: &Work<'_>) -> Option<Target> {
+    let covers = |it: &&Wildcard| {
+        it.same_names && crate::policy::cond::Glob::new(&it.pattern).matches(wanted)
+    };
+    wildcards.iter().find(covers)?;
+    let known = work.registry.catalog().models().iter().any(|it| it.id.as_str() == wanted);
+    known.then(|| model(wanted))
+}
+
+fn wildcard_route(
+    wildcard: &Wildcard,
+    groups: &[Ready],
+    wildcards: &[Wildcard],
+    settings: &Settings,
+    policy: &mut Policy,
+    work: &Work<'_>,
+) {
     let path = &wildcard.path;
-    if wildcard.same_names {
+    let fallback =
+        fallbacks((&wildcard.pattern, &[]), groups, wildcards, &settings.fallbacks, work);
+    if wildcard.same_names && fallback.is_none() {
         work.report.taken(
             path,
             format!("`{}`: a model that is named so is asked itself", wildcard.pattern),
@@ -373,9 +424,20 @@ fn wildcard_route(wildcard: &Wildcard, policy: &mut Policy, work: &Work<'_>) {
         return;
     }
     let route = policy.name(&format!("{}-named", wildcard.pattern));
-    let when = like(attr("request.model", None), std::slice::from_ref(&wildcard.pattern));
+    let model = attr("request.model", None);
+    let when = match wildcard.pattern.as_str() {
+        // Who leaves the choice to the gateway has named nothing.
+        "*" => write::not(like(model, &["auto".to_owned(), "auto/*".to_owned()])),
+        pattern => like(model, &[pattern.to_owned()]),
+    };
     let to = named("requested");
-    policy.rule(Item::Route { name: name(&route), when, to, body: None }, &[]);
+    let body = write::body(fallback.into_iter().collect());
+    policy.rule(Item::Route { name: name(&route), when, to, body }, &[]);
+    if wildcard.same_names {
+        let what = format!("`{}`: the named model itself, then its fallback", wildcard.pattern);
+        work.report.taken(path, what);
+        return;
+    }
     work.report.changed(
         path,
         format!("`{}` stands for models of the catalogue", wildcard.pattern),
@@ -435,8 +497,9 @@ fn default(
         }
         return;
     };
+    let own = (ready.name.as_str(), ready.body.as_slice());
     let body = merged(
-        fallbacks(ready, groups, &settings.fallbacks, work).into_iter().collect(),
+        fallbacks(own, groups, wildcards, &settings.fallbacks, work).into_iter().collect(),
         &ready.body,
     );
     let item = Item::Default { to: ready.target.clone(), body: write::body(body) };

@@ -427,7 +427,10 @@ fn instance_map(
                     let variable = free_variable(wanted, taken);
                     report.changed(
                         &instance.path,
-                        format!("the key of provider `{}` is read from `{variable}` now", instance.id),
+                        format!(
+                            "the key of provider `{}` is read from `{variable}` now",
+                            instance.id
+                        ),
                         "keys are not copied; put this key into that variable",
                     );
                     variable
