@@ -69,7 +69,11 @@ pub fn dollars(amount: f64) -> Option<Spanned<Literal>> {
 /// A number with at most nine decimals and no exponent.
 pub fn decimal(number: f64) -> String {
     let text = format!("{number:.9}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        // Of what is too small only the sign would be left.
+        "-" | "-0" => "0".to_owned(),
+        text => text.to_owned(),
+    }
 }
 
 /// `a.b["c"]`
@@ -319,5 +323,18 @@ impl Policy {
         items.extend(declared);
         items.extend(self.rules);
         File { items, tail: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_has_no_sign() {
+        assert_eq!(decimal(-0.0), "0");
+        assert_eq!(decimal(-1e-12), "0");
+        assert_eq!(decimal(-0.5), "-0.5");
+        assert_eq!(decimal(10.0), "10");
     }
 }
