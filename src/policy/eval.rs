@@ -263,7 +263,7 @@ impl Builder<'_> {
     fn build(&self, target: Target, listener: &mut dyn Listener) -> Decision {
         let mut capped = CapWatch { listener, removed_by_cap: false };
         let instead = match &self.reached {
-            Some(reached) => match (&reached.breach, self.requested) {
+            Some(reached) => match (&reached.breach, target == Target::Requested) {
                 (Breach::Degrade(target), false) => Some(*target),
                 // Who names a model gets that one or an error.
                 (Breach::Degrade(_), true) => return Decision::Denied(reached.denied(None)),

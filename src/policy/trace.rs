@@ -193,11 +193,15 @@ fn told(rule: &Rule, program: &Program, facts: &Recorded) -> Json {
     let tests = rule.when.tests();
     let known =
         tests.iter().all(|test| matches!(test.op, Op::During(_)) || facts.knows(&test.operand));
-    let because: Vec<Json> = tests
-        .iter()
-        .filter(|test| test.span.end > 0)
-        .map(|test| test_told(test, program, facts))
-        .collect();
+    // A list of patterns or elements is several tests of one place; it is told once.
+    let mut places: Vec<Vec<&Test>> = Vec::new();
+    for test in tests.iter().filter(|test| test.span.end > 0) {
+        match places.iter_mut().find(|place| place[0].span == test.span) {
+            Some(place) => place.push(test),
+            None => places.push(vec![test]),
+        }
+    }
+    let because: Vec<Json> = places.iter().map(|place| place_told(place, program, facts)).collect();
     json!({
         "name": rule.name,
         "at": program.sources.at(rule.span),
@@ -232,11 +236,23 @@ fn settled(cond: &Cond, facts: &Recorded) -> Json {
     json!(truth(cond, facts))
 }
 
-fn test_told(test: &Test, program: &Program, facts: &Recorded) -> Json {
+/// The tests that one place of the text stands for.
+fn place_told(tests: &[&Test], program: &Program, facts: &Recorded) -> Json {
+    let test = tests[0]; // a place is made with its first test
     let written = program.sources.slice(test.span);
     let written = written.split_whitespace().collect::<Vec<_>>().join(" ");
+    let holds = match written.contains(" has all ") {
+        true => tests.iter().all(|test| test.holds(facts)),
+        false => tests.iter().any(|test| test.holds(facts)),
+    };
+    // The opposite of a test stands where the test stands.
+    let negated = written.contains("!=")
+        || written.contains(" not in ")
+        || written.ends_with(" is absent")
+        || written.ends_with(" is not present");
+    let holds = holds != negated;
     if matches!(test.op, Op::During(_)) {
-        return json!({ "test": written, "value": facts.now.to_string(), "holds": test.holds(facts) });
+        return json!({ "test": written, "value": facts.now.to_string(), "holds": holds });
     }
     if !facts.knows(&test.operand) {
         return json!({ "test": written, "asked": false });
@@ -251,7 +267,7 @@ fn test_told(test: &Test, program: &Program, facts: &Recorded) -> Json {
             shown(test.operand.value(facts), &ty)
         }
     };
-    json!({ "test": written, "value": value, "holds": test.holds(facts) })
+    json!({ "test": written, "value": value, "holds": holds })
 }
 
 /// A value in its unit, as it would be written in a policy.

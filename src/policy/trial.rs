@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use super::eval::{Situation, WithLive, decide_listening, output_limit};
+use super::eval::{Meter, Situation, WithLive, decide_listening, output_limit};
 use super::plan::{Decision, Plan, Removal};
 use super::program::{ModelSet, Program};
 use super::schema::{Attr, AttrRef};
+use super::testing::TestRequest;
 use super::value::{Facts, Value};
 use crate::catalog::{Catalog, Live, Lookup, ModelIdx, worst_case};
 use crate::units::{NanoDollars, Tokens};
@@ -20,6 +21,8 @@ pub struct Trial<'p> {
     pub program: &'p Program,
     live: Live,
     enabled: ModelSet,
+    /// What was used of budgets and limits; nothing where nobody says.
+    meter: Option<&'p dyn Meter>,
 }
 
 /// The models that take part where nothing says which providers are configured: all, but those of the
@@ -38,12 +41,20 @@ impl<'p> Trial<'p> {
             program,
             live: Live::fresh(program.catalog.models().len()),
             enabled: enabled(&program.catalog, program.sources.text()),
+            meter: None,
         }
+    }
+
+    /// With figures as a test gives them: of models, budgets and limits.
+    pub fn of_test(program: &'p Program, request: &'p TestRequest<'_>) -> Trial<'p> {
+        Trial { live: request.live.clone(), meter: Some(request), ..Trial::of(program) }
     }
 
     /// Decides a request; who was left out, too.
     pub fn decide(&self, facts: &dyn Facts) -> (Decision, Vec<Removal>) {
-        let facts = WithLive { facts, live: &self.live, program: self.program };
+        let overlaid = WithLive { facts, live: &self.live, program: self.program };
+        // A test says itself how pools and models are doing.
+        let facts: &dyn Facts = if self.meter.is_some() { facts } else { &overlaid };
         let named = match facts.get(&AttrRef::plain(Attr::RequestModel)) {
             Value::Str(name) => match self.program.catalog.by_name(name, |_| true) {
                 Lookup::Found(model) => Some(model),
@@ -52,12 +63,12 @@ impl<'p> Trial<'p> {
             _ => None,
         };
         let situation = Situation {
-            facts: &facts,
+            facts,
             live: &self.live,
             enabled: &self.enabled,
             allowed: &|_| true,
             named,
-            meter: &(),
+            meter: self.meter.unwrap_or(&()),
             remembered: &|_| None,
             seed: 0,
             turn: 0,

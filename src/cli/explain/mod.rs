@@ -19,11 +19,12 @@ use crate::dialect::{Dialect, Request};
 use crate::facts::{Inputs, Rates, RequestFacts};
 use crate::ids::RequestId;
 use crate::policy::nearby::{self, nearby};
-use crate::policy::plain::Said;
 use crate::policy::program::Program;
+use crate::policy::syntax::yaml::is_yaml;
+use crate::policy::testing::TestRequest;
 use crate::policy::trace::{Recording, trace};
 use crate::policy::trial::{Trial, enabled};
-use crate::policy::value::{Facts, OwnedValue};
+use crate::policy::value::Facts;
 use crate::policy::{codes, syntax};
 
 /// Say why a request goes where it goes, what would change that, and what a code like P2003 means.
@@ -191,17 +192,23 @@ fn explain(args: &Args) -> Result<Value, String> {
     match (&args.request, args.given.is_empty()) {
         (Some(request), _) => {
             let facts = request_facts(args, request, &program, &catalog)?;
-            Ok(told(&program, &facts))
+            Ok(told(&Trial::of(&program), &facts))
         }
-        (None, false) => Ok(told(&program, &given(args, &catalog)?)),
+        (None, false) => {
+            let program = given(args, &catalog)?;
+            let Some(test) = program.tests.last() else { return Err("nothing is given".into()) };
+            let enabled = enabled(&catalog, program.sources.text());
+            let request = TestRequest::of(test, &program, &enabled);
+            Ok(told(&Trial::of_test(&program, &request), &request))
+        }
         (None, true) => Err("say of which request: `--request FILE` with its body, or `--given \
                              'key.tier = pro'` with its attributes"
             .to_owned()),
     }
 }
 
-fn told(program: &Program, facts: &dyn Facts) -> Value {
-    let trial = Trial::of(program);
+fn told(trial: &Trial<'_>, facts: &dyn Facts) -> Value {
+    let program = trial.program;
     let recording = Recording::of(facts);
     let (decision, removed) = trial.decide(&recording);
     let mut told = trace(program, &recording.recorded(), &decision, &removed);
@@ -210,28 +217,22 @@ fn told(program: &Program, facts: &dyn Facts) -> Value {
     told
 }
 
-/// A plain request but for what the command line says of it, in the words of a `test`.
-fn given(args: &Args, catalog: &Arc<Catalog>) -> Result<Said, String> {
-    let mut checked = super::check::read(args.what.as_ref())?;
-    checked.1 +=
-        &format!("\ntest \"the command line\" {{\n  given {}\n}}\n", args.given.join(", "));
-    let compiled = super::check::compile_text(args.what.as_ref(), &checked.1, catalog);
-    let Some(program) = compiled.program else {
+/// The policy with one more test: a plain request but for what the command line says of it.
+fn given(args: &Args, catalog: &Arc<Catalog>) -> Result<Arc<Program>, String> {
+    let path = Path::new(&args.what);
+    let (file, mut text) = super::check::read(path)?;
+    if is_yaml(&file) {
+        text = syntax::format(&syntax::parse_file(&file, &text).file);
+    }
+    let test = format!("test \"the command line\" {{\n  given {}\n}}\n", args.given.join(", "));
+    let path = path.with_extension("policy");
+    let compiled = super::check::compile_text(&path, &format!("{text}\n{test}"), catalog);
+    compiled.program.ok_or_else(|| {
         let findings = compiled.diagnostics.iter();
         let shown: Vec<String> =
             findings.map(|found| syntax::render(found, &compiled.sources, false)).collect();
-        return Err(shown.join("\n"));
-    };
-    let mut said = Said::default();
-    for given in program.tests.last().into_iter().flat_map(|test| &test.given) {
-        match (&given.value, given.operand.to_string().as_str()) {
-            (OwnedValue::Int(seconds), "time") => {
-                said.at(jiff::Timestamp::from_second(*seconds).map_err(|error| error.to_string())?);
-            }
-            _ => said.say(&given.operand, given.value.clone()),
-        }
-    }
-    Ok(said)
+        shown.join("\n")
+    })
 }
 
 fn request_facts(

@@ -65,6 +65,12 @@ pub(super) fn print(told: &Value) {
             }
         }
     }
+    if let Some(budget) = decision["budget"].as_object() {
+        output::line("\nbudget");
+        for (what, value) in budget {
+            output::line(format!("  {what:<24} {}", text(value)));
+        }
+    }
     if !steps.is_empty() {
         output::line("\nmodels");
         for step in &steps {

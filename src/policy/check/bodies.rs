@@ -137,6 +137,16 @@ impl<'a> Checker<'a> {
             }
             Stmt::Shadow { share, to } => {
                 let target = self.one_model_of(to, "a copy whose answer is thrown away");
+                if let LiteralValue::Percent(part) = share.node.value
+                    && !(1..=BasisPoints::WHOLE.0).contains(&part.0)
+                {
+                    self.report(Diagnostic::error(
+                        codes::OUT_OF_RANGE,
+                        share.span,
+                        format!("a shadow of {part}"),
+                        "must be more than 0 % and at most 100 %",
+                    ));
+                }
                 if let (Some(to), LiteralValue::Percent(share)) = (target, &share.node.value) {
                     settings.shadows.push(Shadow { share: *share, to, at: At(span) });
                 }
@@ -603,7 +613,17 @@ impl<'a> Checker<'a> {
         settings.log_bodies = Some(match share.node {
             LogShare::On => BasisPoints::WHOLE,
             LogShare::Off => BasisPoints(0),
-            LogShare::Percent(share) => share,
+            LogShare::Percent(part) => {
+                if part > BasisPoints::WHOLE {
+                    self.report(Diagnostic::error(
+                        codes::OUT_OF_RANGE,
+                        share.span,
+                        format!("{part} of the bodies"),
+                        "at most 100 %",
+                    ));
+                }
+                part
+            }
         });
     }
 

@@ -359,7 +359,9 @@ impl<'a> Checker<'a> {
                     self.report(refuse("use `==`, `!=` or `in [..]`"));
                     return None;
                 }
-                plain(Op::OneOf(vec![self.word(named, ty, value)?.into()]))
+                let word = self.word(named, ty, value)?;
+                let equal = plain(Op::OneOf(vec![word.into()]));
+                or_policy_by_name(named.0, word == "auto", equal)
             }
             ordered => {
                 let key = self.key(named, ordered, value)?;
@@ -454,7 +456,8 @@ impl<'a> Checker<'a> {
                 for value in list {
                     texts.extend(self.word(named, ty, value).map(Arc::from));
                 }
-                Some(plain(Op::OneOf(texts)))
+                let auto = texts.iter().any(|text| &**text == "auto");
+                Some(or_policy_by_name(named.0, auto, plain(Op::OneOf(texts))))
             }
             Type::Bool | Type::Set | Type::Time => {
                 self.report(Diagnostic::error(
@@ -677,6 +680,15 @@ impl<'a> Checker<'a> {
         }
         diagnostic
     }
+}
+
+/// `auto/NAME` leaves the choice to a policy like `auto`, so what is said of the one holds for both.
+fn or_policy_by_name(attr: &str, says_auto: bool, equal: Cond) -> Cond {
+    if attr != Attr::RequestModel.def().name || !says_auto {
+        return equal;
+    }
+    let auto = Operand::Attr(AttrRef::plain(Attr::RequestAuto));
+    Cond::Or(vec![equal, Cond::test(auto, Op::IsTrue, Span::default())])
 }
 
 /// `header.x-team`, as it is written: `header["x-team"]`.

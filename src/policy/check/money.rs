@@ -45,7 +45,16 @@ impl<'a> Checker<'a> {
                     self.wait(word, "`budget`", "the ledger");
                     let cond = when.as_ref().map_or(Cond::TRUE, |when| self.request_cond(when));
                     let rule = self.rule(part, name, cond);
+                    let place = amount.span;
                     let amount = self.money(amount);
+                    if amount == Some(crate::units::NanoDollars::ZERO) {
+                        self.report(Diagnostic::error(
+                            codes::OUT_OF_RANGE,
+                            place,
+                            "a budget of nothing",
+                            "must be more than $0",
+                        ));
+                    }
                     self.one_of_words(period, &Period::WORDS, "period");
                     let per = self.identity_attribute(per);
                     let marks = self.marks(marks);

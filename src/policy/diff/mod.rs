@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::plain::Said;
-use super::program::{Program, Rule};
+use super::program::{Deny, Program, Rule};
 use super::prove::escape::{Region, Room};
 use super::prove::{Prover, Reach, RuleRef, Stops, TooComplex};
 use super::trial::{Outcome, Trial};
@@ -73,6 +73,8 @@ pub enum Kind {
     Freed,
     /// A `tune` gives them other settings.
     Tuned,
+    /// A budget or a limit counts them otherwise.
+    Counted,
 }
 
 impl Kind {
@@ -85,6 +87,7 @@ impl Kind {
             Kind::Restricted => "restricted",
             Kind::Freed => "freed",
             Kind::Tuned => "tuned",
+            Kind::Counted => "counted",
         }
     }
 }
@@ -102,6 +105,8 @@ pub fn diff(old: &Program, new: &Program) -> Result<Diff, TooComplex> {
         told: HashSet::new(),
     };
     comparison.denials();
+    comparison.words();
+    comparison.money();
     comparison.constraints();
     comparison.tunes();
     comparison.routes();
@@ -153,6 +158,55 @@ impl Comparison<'_> {
             if let Some(room) = found {
                 let (old, new) = if now { (None, Some(name)) } else { (Some(name), None) };
                 self.tell(kind, old, new, &room);
+            }
+        }
+    }
+
+    /// Denials that refuse with other words or another status.
+    fn words(&mut self) {
+        let (old, new) = (self.old.prover.program, self.new.prover.program);
+        for (j, deny) in new.denies.iter().enumerate() {
+            let same = |it: &Deny| it.rule.name == deny.rule.name;
+            let Some(i) = old.denies.iter().position(same) else { continue };
+            let before = &old.denies[i];
+            if (&before.because, before.status) == (&deny.because, deny.status) {
+                continue;
+            }
+            let here = &self.new.prover;
+            let rooms = here.rooms_of(RuleRef::Deny(j));
+            let rooms = self.old.prover.regions_of(RuleRef::Deny(i)).iter().flat_map(|region| {
+                rooms.iter().filter_map(|room| room.cut(region)).collect::<Vec<_>>()
+            });
+            let rooms: Vec<Room> = rooms.collect();
+            if let Some(room) = rooms.first() {
+                let names = (rule_name(old, RuleRef::Deny(i)), rule_name(new, RuleRef::Deny(j)));
+                self.tell(Kind::Denied, Some(names.0), Some(names.1), room);
+            }
+        }
+    }
+
+    /// Budgets and limits that one side has and the other has not, or otherwise. What they do depends
+    /// on what was used, so the example is a request that they count.
+    fn money(&mut self) {
+        for now in [true, false] {
+            let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
+            let (ours, theirs) = (here.prover.program, there.prover.program);
+            let known: HashSet<String> = prints::money(theirs).map(|(_, print)| print).collect();
+            let mut found = Vec::new();
+            for (rule, print) in prints::money(ours) {
+                if known.contains(&print) {
+                    continue;
+                }
+                let regions = here.prover.regions(&rule.when).unwrap_or_default();
+                let rooms = here.prover.rooms_in(&here.prover.axes.everything(), &regions);
+                if let Reach::Here(room) = here.prover.any_escapes(&rooms, &here.denies(), &[]) {
+                    let at = ours.sources.at(rule.span);
+                    found.push((RuleName { name: rule.name.clone(), at }, room));
+                }
+            }
+            for (name, room) in found {
+                let (old, new) = if now { (None, Some(name)) } else { (Some(name), None) };
+                self.tell(Kind::Counted, old, new, &room);
             }
         }
     }
@@ -245,23 +299,23 @@ impl Comparison<'_> {
         let everything = self.new.prover.axes.everything();
         for place in &changed {
             let Some(room) = everything.cut(place) else { continue };
-            let meeting = |side: &Side<'_>, count: usize| -> Vec<usize> {
-                (0..count)
-                    .filter(|index| {
-                        let regions = side.prover.regions_of(RuleRef::Route(*index));
-                        regions.iter().any(|region| region.meets(&room))
-                    })
-                    .collect()
+            // `None`: no route takes it, so that the model the client named answers, or nobody.
+            let meeting = |side: &Side<'_>, count: usize| -> Vec<Option<usize>> {
+                let met = (0..count).filter(|index| {
+                    let regions = side.prover.regions_of(RuleRef::Route(*index));
+                    regions.iter().any(|region| region.meets(&room))
+                });
+                met.map(Some).chain([None]).collect()
             };
             let ours = meeting(&self.new, new.routes.len());
             let theirs = meeting(&self.old, old.routes.len());
             for (i, j) in theirs.iter().flat_map(|i| ours.iter().map(move |j| (*i, *j))) {
-                if old_prints[i] == new_prints[j] {
+                if i.map(|i| &old_prints[i]) == j.map(|j| &new_prints[j]) {
                     continue;
                 }
                 let names = (
-                    Some(rule_name(old, RuleRef::Route(i))),
-                    Some(rule_name(new, RuleRef::Route(j))),
+                    i.map(|i| rule_name(old, RuleRef::Route(i))),
+                    j.map(|j| rule_name(new, RuleRef::Route(j))),
                 );
                 if self.told.contains(&(Kind::Routed, names.0.clone(), names.1.clone())) {
                     continue;
@@ -277,16 +331,13 @@ impl Comparison<'_> {
         }
     }
 
-    /// A request of the room that the old policy's `i`th route took and the new one's `j`th takes.
-    fn taken_by(&mut self, i: usize, j: usize, room: &Room) -> Option<Room> {
-        let before_old = self.old.prover.before(RuleRef::Route(i));
-        let before_new = self.new.prover.before(RuleRef::Route(j));
-        let old_regions = self.old.prover.regions_of(RuleRef::Route(i));
-        for one in old_regions {
-            let Some(room) = room.cut(one) else { continue };
-            for other in self.new.prover.regions_of(RuleRef::Route(j)) {
-                let Some(room) = room.cut(other) else { continue };
-                let (old, new) = (&self.old.prover, &self.new.prover);
+    /// A request of the room that the old policy's `i`th route took and the new one's `j`th takes;
+    /// `None` stands for no route at all.
+    fn taken_by(&mut self, i: Option<usize>, j: Option<usize>, room: &Room) -> Option<Room> {
+        let (old, new) = (&self.old.prover, &self.new.prover);
+        let (before_old, before_new) = (before(old, i), before(new, j));
+        for room in rooms(old, i, std::slice::from_ref(room)) {
+            for room in rooms(new, j, std::slice::from_ref(&room)) {
                 match old.escapes_both(&room, &before_old, (new, &before_new)) {
                     Reach::Here(room) => return Some(room),
                     Reach::Never(_) => {}
@@ -334,6 +385,29 @@ impl Comparison<'_> {
         let before = self.old.trial.outcome(&example);
         let after = self.new.trial.outcome(&example);
         self.diff.changes.push(Change { kind, old, new, example, certain, before, after });
+    }
+}
+
+/// What stops a request before a route, or before it comes to none.
+fn before(prover: &Prover<'_>, route: Option<usize>) -> Stops {
+    match route {
+        Some(index) => prover.before(RuleRef::Route(index)),
+        None => Stops {
+            denies: prover.program.denies.len(),
+            routes: prover.program.routes.len(),
+            more: Vec::new(),
+        },
+    }
+}
+
+/// What some rooms have in common with a route; without one, all of them.
+fn rooms(prover: &Prover<'_>, route: Option<usize>, rooms: &[Room]) -> Vec<Room> {
+    match route {
+        Some(index) => {
+            let regions = prover.regions_of(RuleRef::Route(index));
+            rooms.iter().flat_map(|room| prover.rooms_in(room, regions)).collect()
+        }
+        None => rooms.to_vec(),
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use crate::policy::cond::{DeclaredSource, Operand, Test};
 use crate::policy::program::{
-    CapBreach, LadderStep, ModelFilter, Pick, PickBy, Program, Route, Settings, Target,
+    Breach, CapBreach, LadderStep, ModelFilter, Pick, PickBy, Program, Route, Rule, Settings,
+    Target,
 };
 
 /// What a route does with the requests that it takes.
@@ -70,6 +71,42 @@ pub fn settings(program: &Program, settings: &Settings) -> String {
     }
     only.iter().for_each(|only| filter(only, &mut print));
     print
+}
+
+/// Every budget and limit with what it does.
+pub fn money(program: &Program) -> impl Iterator<Item = (&Rule, String)> {
+    let breach = |breach: &Breach, print: &mut String| match breach {
+        Breach::Warn => print.push_str("warn"),
+        Breach::Queue(time) => _ = write!(print, "queue{time:?}"),
+        Breach::Deny(why) => _ = write!(print, "deny{why:?}"),
+        Breach::Degrade(to) => target(program, *to, print),
+    };
+    let when = |rule: &Rule| -> String {
+        let tests = rule.when.tests().into_iter();
+        tests.map(|test| program.sources.slice(test.span)).collect::<Vec<_>>().join(" & ")
+    };
+    let budgets = program.budgets.iter().map(move |budget| {
+        let mut print = format!(
+            "{}{}{:?}{}{}",
+            budget.rule.name,
+            budget.amount,
+            budget.period,
+            budget.per,
+            when(&budget.rule)
+        );
+        for mark in &budget.marks {
+            print += &mark.share.to_string();
+            breach(&mark.breach, &mut print);
+        }
+        (&budget.rule, print)
+    });
+    let limits = program.limits.iter().map(move |limit| {
+        let mut print =
+            format!("{}{:?}{}{}", limit.rule.name, limit.amount, limit.per, when(&limit.rule));
+        breach(&limit.breach, &mut print);
+        (&limit.rule, print)
+    });
+    budgets.chain(limits)
 }
 
 /// Which models a condition leaves.

@@ -208,3 +208,28 @@ fn rises_are_found() {
     assert_eq!(rise(&[2, 1, 0]), 1);
     assert_eq!(longest_rise(&[None, Some(4), None]), [1]);
 }
+
+#[test]
+fn what_becomes_of_named_models_is_seen() {
+    let gone = "alias \"gpt-4\" -> sim/small\n";
+    let with = format!("{gone}{BASE}");
+    assert_eq!(changes(&with, BASE), [("routed", "gpt-4".into(), "".into())]);
+    assert_eq!(changes(BASE, &with), [("routed", "".into(), "gpt-4".into())]);
+    let steals = format!("route steal when request.model == \"sim/large\" -> sim/tiny\n{BASE}");
+    assert_eq!(changes(BASE, &steals), [("routed", "".into(), "steal".into())]);
+}
+
+#[test]
+fn refusals_budgets_and_limits_are_seen() {
+    let deny = |said: &str| format!("deny free when key.tier == free because {said}\n{BASE}");
+    let (old, new) = (program(&deny("\"no\"")), program(&deny("\"pay\" status 402")));
+    let found = diff(&old, &new).unwrap();
+    assert_eq!(found.changes.len(), 1);
+    assert_ne!(found.changes[0].before, found.changes[0].after);
+    let counted = |text: &str| {
+        let (old, new) = (program(BASE), program(&format!("{text}\n{BASE}")));
+        diff(&old, &new).unwrap().changes.iter().map(|it| it.kind.word()).collect::<Vec<_>>()
+    };
+    assert_eq!(counted("limit rpm 60/min per key.id else deny"), ["counted"]);
+    assert_eq!(counted("budget b $5 per day per key.id { at 100% deny }"), ["counted"]);
+}

@@ -78,11 +78,16 @@ fn one(change: &Change, catalog: &Catalog) -> String {
     };
     let (old, new) = (named(&change.old), named(&change.new));
     let title = match change.kind {
+        Kind::Denied if change.old.is_some() => format!("refused otherwise, by {new}"),
         Kind::Denied => format!("refused now, by {new}"),
         Kind::Allowed => format!("no longer refused by {old}"),
+        Kind::Routed if change.old.is_none() => format!("no route → {new}"),
+        Kind::Routed if change.new.is_none() => format!("{old} → no route"),
         Kind::Routed => format!("{old} → {new}"),
         Kind::Restricted => format!("models restricted now, by {new}"),
         Kind::Freed => format!("models no longer restricted by {old}"),
+        Kind::Counted if change.new.is_some() => format!("counted now, by {new}"),
+        Kind::Counted => format!("no longer counted by {old}"),
         Kind::Tuned if change.new.is_some() => format!("settings given now, by {new}"),
         Kind::Tuned => format!("settings no longer given by {old}"),
     };

@@ -65,7 +65,8 @@ impl Search<'_> {
                             Diagnostic::error(codes::UNDECIDED, *span, message, "neither proved nor refuted")
                                 .note(why)
                                 .help(
-                                    "use `like` instead of `matches`, or split the rules, or claim less",
+                                    "claim it for fewer requests, or make what is open plain: `like` instead of `matches`, a pool \
+                                     without live conditions, `deny` instead of `degrade`",
                                 ),
                         );
                     }

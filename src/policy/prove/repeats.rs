@@ -36,12 +36,12 @@ impl Search<'_> {
             let (message, label, help) = match it.what {
                 "fallback" => (
                     "this fallback asks nobody who was not asked already",
-                    "all of its models are in the target",
+                    "none of its models may be asked that was not asked before",
                     "name other models, or remove it",
                 ),
                 _ => (
                     "this cap degrades to models that it has ruled out already",
-                    "all of its models are in the target",
+                    "none of its models may be asked that was not asked before",
                     "name cheaper models, or `else deny \"…\"`",
                 ),
             };

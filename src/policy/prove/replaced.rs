@@ -81,7 +81,7 @@ fn asks_the_named(program: &Program, target: Target) -> bool {
         }
         Target::Split(index) => {
             let arms = &program.splits[index].arms;
-            arms.iter().any(|arm| asks_the_named(program, arm.target))
+            arms.iter().all(|arm| asks_the_named(program, arm.target))
         }
     }
 }

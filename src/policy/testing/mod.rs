@@ -22,7 +22,7 @@ use super::syntax::tree::Span;
 use super::trial;
 use crate::catalog::ModelIdx;
 use outcome::Upshot;
-use request::TestRequest;
+pub use request::TestRequest;
 
 /// What came of one test.
 #[derive(Debug, Clone)]
