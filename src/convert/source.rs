@@ -180,10 +180,12 @@ impl<'s> Node<'s> {
     }
 
     /// The text of a text.
+    /// Control characters, which mean nothing in any name, are left out: not every reader of YAML
+    /// takes them.
     pub fn text(&self) -> Option<String> {
         self.value.as_str().map(|text| {
             self.done();
-            text.to_owned()
+            text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
         })
     }
 
