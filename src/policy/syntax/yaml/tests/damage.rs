@@ -30,16 +30,17 @@ fn survey(text: &str) -> Result<(), TestCaseError> {
         prop_assert!(inside(span), "{span:?}");
     }
     if parsed.is_ok() {
-        // Other readers of YAML would have taken it, too.
-        if !text.contains('\r') {
-            let theirs = serde_yaml::from_str::<serde_yaml::Value>(text);
-            prop_assert!(theirs.is_ok(), "{theirs:?}\n{text}");
-        }
         let printed = format_text(&parsed.file);
         prop_assert_eq!(&parse_text(&printed).file, &parsed.file, "{}\n{}", text, printed);
         prop_assert_eq!(&format_text(&parse_text(&printed).file), &printed, "{}", text);
         let yaml = format(&parsed.file);
         prop_assert_eq!(&parse(&yaml).file, &parsed.file, "{}\n{}", text, yaml);
+        // What is written, other readers of YAML take, too; but for comments that no text could hold.
+        let odd = |c: char| c != '\n' && (c.is_control() || !(' '..'\u{d7ff}').contains(&c));
+        if !yaml.contains(odd) {
+            let theirs = serde_yaml::from_str::<serde_yaml::Value>(&yaml);
+            prop_assert!(theirs.is_ok(), "{theirs:?}\n{yaml}");
+        }
         prop_assert_eq!(format(&parse(&yaml).file), yaml);
     }
     Ok(())
