@@ -60,6 +60,27 @@ pub struct Capabilities {
     pub embeddings: bool,
 }
 
+impl Capabilities {
+    /// What it can do, in the words of the catalogue and of policies.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.tools, "tools"),
+            (self.parallel_tools, "parallel_tools"),
+            (self.json, "json"),
+            (self.json_schema, "json_schema"),
+            (self.vision, "vision"),
+            (self.audio, "audio"),
+            (self.reasoning, "reasoning"),
+            (self.logprobs, "logprobs"),
+            (self.open_weights, "open_weights"),
+            (self.local, "local"),
+            (self.embeddings, "embeddings"),
+        ]
+        .into_iter()
+        .filter_map(|(has, word)| has.then_some(word))
+    }
+}
+
 /// The prices of one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prices {

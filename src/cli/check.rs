@@ -12,6 +12,7 @@ use crate::gateway::policy_files::{name_of, policies_of};
 use crate::gateway::serve::{Options, load};
 use crate::gateway::world::{self, Problems};
 use crate::policy::diagnostic::Severity;
+use crate::policy::program::Program;
 use crate::policy::{self, Compiled, Surroundings, codes, syntax};
 
 /// Check policies. Without files: those of the configuration, and the configuration itself.
@@ -52,6 +53,22 @@ pub(super) struct Checked {
     /// Every file that it is made of, itself included.
     pub files: Vec<PathBuf>,
     pub compiled: Compiled,
+}
+
+impl Checked {
+    /// The program.
+    ///
+    /// # Errors
+    /// With all that was found, where it does not compile; or where it only declares names.
+    pub(super) fn program(self) -> Result<Arc<Program>, String> {
+        let Checked { file, compiled, .. } = self;
+        if compiled.program.is_none() && compiled.is_good() {
+            return Err(format!("{file} only declares names for other policies"));
+        }
+        let findings = compiled.diagnostics.iter();
+        let shown = findings.map(|found| syntax::render(found, &compiled.sources, false));
+        compiled.program.clone().ok_or_else(|| shown.collect::<Vec<_>>().join("\n\n"))
+    }
 }
 
 pub(super) fn run(args: &Args) -> u8 {

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::check::{Checked, catalog_of, compile};
-use super::{DONE, FAILED, FAULTS, output};
+use super::check::{catalog_of, compile};
+use super::{ended, output};
 use crate::policy::diff::{self, told};
-use crate::policy::syntax;
 
 /// Say which requests fare otherwise under a new version of a policy, each with an example.
 #[derive(Debug, clap::Args)]
@@ -28,25 +27,13 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    match compared(args) {
-        Ok(same) => {
-            if same {
-                DONE
-            } else {
-                FAULTS
-            }
-        }
-        Err(error) => {
-            output::problem(error);
-            FAILED
-        }
-    }
+    ended(compared(args))
 }
 
 fn compared(args: &Args) -> Result<bool, String> {
     let (catalog, _) = catalog_of(args.config.clone()).map_err(|problems| problems.to_string())?;
     let (old, new) = (compile(&args.old, &catalog)?, compile(&args.new, &catalog)?);
-    let (old, new) = (program(old)?, program(new)?);
+    let (old, new) = (old.program()?, new.program()?);
     let diff = diff::diff(&old, &new).map_err(|error| error.to_string())?;
     if args.json {
         output::line(told::json(&diff, &catalog).to_string());
@@ -54,17 +41,4 @@ fn compared(args: &Args) -> Result<bool, String> {
         output::line(told::text(&diff, &catalog));
     }
     Ok(diff.changes.is_empty() && !diff.undecided)
-}
-
-fn program(checked: Checked) -> Result<std::sync::Arc<crate::policy::program::Program>, String> {
-    let Checked { file, compiled, .. } = checked;
-    compiled.program.clone().ok_or_else(|| {
-        let findings = compiled.diagnostics.iter();
-        let shown: Vec<String> =
-            findings.map(|found| syntax::render(found, &compiled.sources, false)).collect();
-        match shown.is_empty() {
-            true => format!("{file} only declares names for other policies"),
-            false => shown.join("\n\n"),
-        }
-    })
 }

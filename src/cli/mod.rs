@@ -73,6 +73,18 @@ enum Command {
     Convert(convert::Args),
 }
 
+/// How a command ends that looked at something: `Ok` says whether all was well, an error is printed.
+fn ended(done: Result<bool, String>) -> u8 {
+    match done {
+        Ok(true) => DONE,
+        Ok(false) => FAULTS,
+        Err(error) => {
+            output::problem(error);
+            FAILED
+        }
+    }
+}
+
 /// Runs the command line.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;

@@ -72,22 +72,10 @@ fn row(model: &Model) -> Vec<String> {
     ]
 }
 
+/// What tells models apart: nearly all can call several tools at once, and write JSON.
 fn abilities(model: &Model) -> Vec<&'static str> {
-    let can = &model.capabilities;
-    [
-        (can.tools, "tools"),
-        (can.json_schema, "json_schema"),
-        (can.vision, "vision"),
-        (can.audio, "audio"),
-        (can.reasoning, "reasoning"),
-        (can.logprobs, "logprobs"),
-        (can.open_weights, "open_weights"),
-        (can.local, "local"),
-        (can.embeddings, "embeddings"),
-    ]
-    .into_iter()
-    .filter_map(|(has, name)| has.then_some(name))
-    .collect()
+    let words = model.capabilities.words();
+    words.filter(|word| !matches!(*word, "parallel_tools" | "json")).collect()
 }
 
 fn told(model: &Model) -> serde_json::Value {

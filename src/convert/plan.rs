@@ -128,20 +128,6 @@ pub fn merged(inner: Vec<Stmt>, outer: &[Stmt]) -> Vec<Stmt> {
     more.into_iter().chain(inner).collect()
 }
 
-/// What a step of a ladder may say itself.
-fn of_step(stmt: &Stmt) -> bool {
-    matches!(
-        stmt,
-        Stmt::Only(_)
-            | Stmt::Floor { .. }
-            | Stmt::Timeout(_)
-            | Stmt::Retry { .. }
-            | Stmt::Set { .. }
-            | Stmt::Prompt { .. }
-            | Stmt::Pick(_)
-    )
-}
-
 /// Conditions pulled out: each way through the plan with what must hold for it, the first match first.
 fn ways(plan: &Plan, report: &Report) -> Vec<(Vec<Cond>, Plan)> {
     let mut found = match plan {
@@ -281,7 +267,7 @@ impl Lower<'_> {
             }
         }
         if let [(_, body)] = steps.as_slice()
-            && !body.iter().any(of_step)
+            && !body.iter().any(Stmt::fits_step)
             && let Some(step) = steps.pop()
         {
             return step;
@@ -294,7 +280,7 @@ impl Lower<'_> {
         let mut outer: Vec<Stmt> = Vec::new();
         for (_, body) in steps {
             let (own, rest): (Vec<Stmt>, Vec<Stmt>) =
-                std::mem::take(body).into_iter().partition(of_step);
+                std::mem::take(body).into_iter().partition(Stmt::fits_step);
             *body = own;
             for stmt in rest {
                 match outer.iter().find(|known| same_place(known, &stmt)) {

@@ -22,7 +22,7 @@ use crate::dispatch::Log;
 use crate::facts::{Inputs, RequestFacts, session};
 use crate::ids::{PolicyName, RequestId};
 use crate::policy::diagnostic::did_you_mean;
-use crate::policy::eval::{Listener, Situation, WithLive, decide_listening};
+use crate::policy::eval::{Listener, Situation, WithLive, decide_watched};
 use crate::policy::plan::{Decision, NoCandidate, Plan, Removal, RemovedBy};
 use crate::policy::program::{Assumption, Program};
 use crate::policy::syntax::tree::Span;
@@ -227,22 +227,18 @@ fn decide_with(
             let model = gateway.affinities.find(&caller.tenant, key)?;
             world.catalog.get(&model)
         },
-        // The low bits of the id are random.
         meter: &(),
+        // The low bits of the id are random.
         seed: id.as_u128() as u64,
         turn,
     };
     let explain = facts.inputs().headers.get(super::headers::EXPLAIN).is_some();
     let mut watch = Watch { broken: Vec::new(), removed: explain.then(Vec::new) };
-    let mut decision = decide_listening(&program, &situation, &mut watch);
-    let mut removed = watch.removed.unwrap_or_default();
-    if let Decision::NoCandidate(nobody) = &mut decision {
-        // The common path does not write down removals; where they are the answer, decide again.
-        if removed.is_empty() {
-            decide_listening(&program, &situation, &mut removed);
-        }
-        nobody.removed.clone_from(&removed);
-    }
+    let decision = decide_watched(&program, &situation, &mut watch);
+    let removed = match &decision {
+        Decision::NoCandidate(nobody) => nobody.removed.clone(),
+        _ => watch.removed.unwrap_or_default(),
+    };
     let took = started.elapsed();
     for assumption in watch.broken {
         let policy = program.name.as_str().into();

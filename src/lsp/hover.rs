@@ -341,15 +341,7 @@ fn time(nanos: i64) -> String {
 
 /// `32000` as `32 000`.
 fn grouped(number: i128) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut shown = String::from(if number < 0 { "-" } else { "" });
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            shown.push(' ');
-        }
-        shown.push(digit);
-    }
-    shown
+    crate::policy::spelling::grouped(number, ' ')
 }
 
 #[cfg(test)]

@@ -128,7 +128,17 @@ impl Facts for WithLive<'_> {
 
 /// Decides one request.
 pub fn decide(program: &Program, situation: &Situation<'_>) -> Decision {
-    match decide_listening(program, situation, &mut ()) {
+    decide_watched(program, situation, &mut ())
+}
+
+/// Decides one request; where nobody is left, the decision says what removed each, even if the listener
+/// does not care.
+pub fn decide_watched(
+    program: &Program,
+    situation: &Situation<'_>,
+    listener: &mut dyn Listener,
+) -> Decision {
+    match decide_listening(program, situation, listener) {
         // The common path does not write down removals; where they are the answer, decide again.
         Decision::NoCandidate(mut nobody) => {
             let mut removed = Vec::new();
@@ -194,16 +204,7 @@ pub fn decide_listening(
     };
     let settings = match (route, tunes.is_empty()) {
         (Some(route), true) => route.settings.clone(),
-        (route, _) => {
-            let mut settings = (*program.defaults).clone();
-            for tune in tunes {
-                settings = settings.overlaid(tune);
-            }
-            Arc::new(match route {
-                Some(route) => settings.before(route.target).overlaid(&route.body),
-                None => settings.before(Target::Requested),
-            })
-        }
+        (route, _) => Arc::new(program.settings(tunes.into_iter(), route)),
     };
     let builder = Builder {
         program,

@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod schema;
 pub mod scripted;
 pub mod sources;
+pub mod spelling;
 pub mod syntax;
 pub mod table;
 pub mod testing;

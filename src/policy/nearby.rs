@@ -9,9 +9,10 @@ use super::cond::{Declared, Op, Operand};
 use super::plain::Said;
 use super::plan::Decision;
 use super::program::Program;
+use super::prove::Prover;
 use super::prove::axes::{Axis, Sample};
-use super::prove::{Prover, spelt};
 use super::schema::{Attr, AttrRef};
+use super::spelling::spelt;
 use super::trial::Outcome;
 use super::value::{Facts, OwnedValue, Value, WorkedOut};
 

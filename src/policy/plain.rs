@@ -9,9 +9,9 @@ use jiff::Timestamp;
 
 use super::cond::{Declared, DeclaredSource, Operand};
 use super::models::days;
-use super::prove::spelt;
 use super::schedule::{DAYS, weekday_index};
 use super::schema::{Attr, AttrRef, Type};
+use super::spelling::written;
 use super::value::{Facts, OwnedValue, Value, WorkedOut};
 
 /// The tokens of a plain prompt.
@@ -95,29 +95,14 @@ impl Said {
         self.sets.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// What was said, the sets last.
-    pub fn said(&self) -> impl Iterator<Item = (String, &OwnedValue)> {
-        let values = self.values.iter().map(|(operand, value)| (operand.to_string(), value));
-        values.chain(self.sets.iter().map(|(name, value)| (name.clone(), value)))
-    }
-
     /// What was said, each as it would be written in a test: `key.tier = free`.
     pub fn told(&self) -> Vec<String> {
-        let value = |ty: &Type, value: &OwnedValue| match value {
-            OwnedValue::Absent => "absent".to_owned(),
-            OwnedValue::Bool(truth) => truth.to_string(),
-            OwnedValue::Int(int) => spelt(ty, *int),
-            OwnedValue::Float(float) => float.to_string(),
-            OwnedValue::Str(text) if matches!(ty, Type::Enum(_)) => text.to_string(),
-            OwnedValue::Str(text) => format!("{text:?}"),
-            OwnedValue::Set(set) => format!("{set:?}").replace('{', "[").replace('}', "]"),
-        };
-        let values = self
-            .values
-            .iter()
-            .map(|(operand, said)| format!("{operand} = {}", value(&operand.value_type(), said)));
+        let values = self.values.iter().map(|(operand, said)| {
+            format!("{operand} = {}", written(said.as_value(), &operand.value_type()))
+        });
         let sets = self.sets.iter().filter(|(_, set)| **set != OwnedValue::Set(BTreeSet::new()));
-        let sets = sets.map(|(name, set)| format!("{name} = {}", value(&Type::Set, set)));
+        let sets =
+            sets.map(|(name, set)| format!("{name} = {}", written(set.as_value(), &Type::Set)));
         let moment = self.now.map(|now| format!("time = \"{now}\""));
         values.chain(sets).chain(moment).collect()
     }

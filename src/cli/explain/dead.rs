@@ -2,26 +2,14 @@
 
 use serde_json::json;
 
-use super::super::{DONE, FAILED, FAULTS, output};
+use super::super::{ended, output};
 use super::{Args, program};
 use crate::policy::diagnostic::did_you_mean;
 use crate::policy::program::{Program, Rule};
 use crate::policy::prove::{Prover, Reach, RuleRef, example};
 
 pub(super) fn explain(args: &Args, name: &str) -> u8 {
-    match told(args, name) {
-        Ok(alive) => {
-            if alive {
-                DONE
-            } else {
-                FAULTS
-            }
-        }
-        Err(error) => {
-            output::problem(error);
-            FAILED
-        }
-    }
+    ended(told(args, name))
 }
 
 /// Tells about a rule; whether it can match.
@@ -31,7 +19,7 @@ fn told(args: &Args, name: &str) -> Result<bool, String> {
     let prover = Prover::new(&program, &[]).map_err(|error| error.to_string())?;
     let reach = prover.reach(rule);
     let about = |rule: RuleRef| {
-        let rule = rule_of(&program, rule);
+        let rule = rule.rule(&program);
         (
             rule.map_or("", |it| &it.name),
             rule.map_or_else(String::new, |it| program.sources.at(it.span)),
@@ -69,8 +57,7 @@ fn told(args: &Args, name: &str) -> Result<bool, String> {
             let mut covering = Vec::new();
             for rule in by {
                 let (name, at) = about(*rule);
-                let when =
-                    rule_of(&program, *rule).map_or_else(String::new, |it| written(&program, it));
+                let when = rule.rule(&program).map_or_else(String::new, |it| written(&program, it));
                 lines.push(format!("  {name:<24} {at:<24} {when}"));
                 covering.push(json!({ "rule": name, "at": at, "when": when }));
             }
@@ -99,33 +86,14 @@ fn written(program: &Program, rule: &Rule) -> String {
     }
 }
 
-fn all(program: &Program) -> Vec<RuleRef> {
-    (0..program.routes.len())
-        .map(RuleRef::Route)
-        .chain((0..program.denies.len()).map(RuleRef::Deny))
-        .chain((0..program.requires.len()).map(RuleRef::Require))
-        .chain((0..program.tunes.len()).map(RuleRef::Tune))
-        .collect()
-}
-
-fn rule_of(program: &Program, rule: RuleRef) -> Option<&Rule> {
-    match rule {
-        RuleRef::Assumption(_) => None,
-        RuleRef::Deny(index) => program.denies.get(index).map(|it| &it.rule),
-        RuleRef::Require(index) => program.requires.get(index).map(|it| &it.rule),
-        RuleRef::Tune(index) => program.tunes.get(index).map(|it| &it.rule),
-        RuleRef::Route(index) => program.routes.get(index).map(|it| &it.rule),
-    }
-}
-
 fn find(program: &Program, name: &str) -> Result<RuleRef, String> {
-    let named = |rule: &RuleRef| rule_of(program, *rule).is_some_and(|it| *it.name == *name);
-    let rules = all(program);
+    let named = |rule: &RuleRef| rule.rule(program).is_some_and(|it| *it.name == *name);
+    let rules: Vec<RuleRef> = RuleRef::all(program).collect();
     if let Some(found) = rules.iter().find(|rule| named(rule)) {
         return Ok(*found);
     }
     let known: Vec<&str> =
-        rules.iter().filter_map(|rule| Some(&*rule_of(program, *rule)?.name)).collect();
+        rules.iter().filter_map(|rule| Some(&*rule.rule(program)?.name)).collect();
     let help = match did_you_mean(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("its rules: {}", known.join(", ")),

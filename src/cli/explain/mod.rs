@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::check::Checked;
-use super::{DONE, FAILED, FAULTS, output};
+use super::{DONE, FAILED, ended, output};
 use crate::caller::Caller;
 use crate::catalog::Catalog;
 use crate::dialect::{Dialect, Request};
@@ -119,21 +119,14 @@ pub(super) fn run(args: &Args) -> u8 {
         (None, Some(rule)) => return dead::explain(args, rule),
         (None, None) => explain(args),
     };
-    match told {
-        Ok(told) => {
-            let decided = told["decision"]["outcome"] == "plan";
-            if args.json {
-                output::line(told.to_string());
-            } else {
-                print::print(&told);
-            }
-            if decided { DONE } else { FAULTS }
+    ended(told.map(|told| {
+        if args.json {
+            output::line(told.to_string());
+        } else {
+            print::print(&told);
         }
-        Err(error) => {
-            output::problem(error);
-            FAILED
-        }
-    }
+        told["decision"]["outcome"] == "plan"
+    }))
 }
 
 fn looks_like_a_code(what: &str) -> bool {
@@ -173,15 +166,7 @@ fn page(code: &str, as_json: bool) -> u8 {
 fn program(args: &Args) -> Result<(Arc<Program>, Arc<Catalog>), String> {
     let (catalog, _) =
         super::check::catalog_of(args.config.clone()).map_err(|problems| problems.to_string())?;
-    let Checked { file, compiled, .. } = super::check::compile(args.what.as_ref(), &catalog)?;
-    let program = compiled.program.clone().ok_or_else(|| {
-        let findings = compiled.diagnostics.iter();
-        let shown = findings.map(|found| syntax::render(found, &compiled.sources, false));
-        match compiled.is_good() {
-            true => format!("{file} only declares names for other policies"),
-            false => shown.collect::<Vec<_>>().join("\n"),
-        }
-    })?;
+    let program = super::check::compile(args.what.as_ref(), &catalog)?.program()?;
     Ok((program, catalog))
 }
 
@@ -227,12 +212,7 @@ fn given(args: &Args, catalog: &Arc<Catalog>) -> Result<Arc<Program>, String> {
     let test = format!("test \"the command line\" {{\n  given {}\n}}\n", args.given.join(", "));
     let path = path.with_extension("policy");
     let compiled = super::check::compile_text(&path, &format!("{text}\n{test}"), catalog);
-    compiled.program.ok_or_else(|| {
-        let findings = compiled.diagnostics.iter();
-        let shown: Vec<String> =
-            findings.map(|found| syntax::render(found, &compiled.sources, false)).collect();
-        shown.join("\n")
-    })
+    Checked { file, compiled, files: Vec::new() }.program()
 }
 
 fn request_facts(

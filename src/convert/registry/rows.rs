@@ -98,7 +98,7 @@ pub(super) fn overrides(facts: &Facts, model: &Model) -> Mapping {
     if max_output != model.max_output.0 {
         row.insert("max_output".into(), max_output.into());
     }
-    let known = abilities(model);
+    let known: Vec<&str> = model.capabilities.words().collect();
     let more = facts.can.iter().any(|word| !known.contains(word));
     if more || facts.cannot.iter().any(|word| known.contains(word)) {
         row.insert("can".into(), can(known, facts));
@@ -157,8 +157,10 @@ pub(super) fn full_row(
         facts.cached.or_else(|| known.and_then(|it| it.cached).and_then(per)).filter(|_| !free),
     );
     row.extend(price.map(|price| ("price".into(), Value::Mapping(price))));
-    let mut known =
-        near.map_or_else(|| vec!["tools", "parallel_tools", "json", "json_schema"], abilities);
+    let mut known = near.map_or_else(
+        || vec!["tools", "parallel_tools", "json", "json_schema"],
+        |model| model.capabilities.words().collect(),
+    );
     if own_server(kind).is_none() {
         // Where it runs is not a fact of the model.
         known.retain(|word| *word != "local");
@@ -185,26 +187,6 @@ fn can(mut can: Vec<&'static str>, facts: &Facts) -> Value {
     can.sort_unstable();
     can.dedup();
     Value::Sequence(can.into_iter().map(Value::from).collect())
-}
-
-fn abilities(model: &Model) -> Vec<&'static str> {
-    let can = &model.capabilities;
-    [
-        (can.tools, "tools"),
-        (can.parallel_tools, "parallel_tools"),
-        (can.json, "json"),
-        (can.json_schema, "json_schema"),
-        (can.vision, "vision"),
-        (can.audio, "audio"),
-        (can.reasoning, "reasoning"),
-        (can.logprobs, "logprobs"),
-        (can.open_weights, "open_weights"),
-        (can.local, "local"),
-        (can.embeddings, "embeddings"),
-    ]
-    .into_iter()
-    .filter_map(|(has, name)| has.then_some(name))
-    .collect()
 }
 
 /// Says that a model is a row of its own, and where its facts come from.

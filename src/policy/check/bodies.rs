@@ -50,7 +50,7 @@ impl<'a> Checker<'a> {
         let mut said: HashMap<String, Span> = HashMap::new();
         for line in &body.lines {
             let (key, directive) = identity(&line.node);
-            if place == Place::Step && !allowed_in_step(&line.node) {
+            if place == Place::Step && !line.node.fits_step() {
                 self.report(
                     Diagnostic::error(
                         codes::NOT_ALLOWED_HERE,
@@ -686,18 +686,4 @@ fn identity(stmt: &Stmt) -> (Option<String>, &'static str) {
         Stmt::Log { what, .. } => (Some(format!("log {}", what.node)), "log"),
         Stmt::Hold(_) => once("hold"),
     }
-}
-
-/// A step speaks of its own attempts; what the request as a whole gets is said by its route.
-fn allowed_in_step(stmt: &Stmt) -> bool {
-    matches!(
-        stmt,
-        Stmt::Only(_)
-            | Stmt::Floor { .. }
-            | Stmt::Timeout(_)
-            | Stmt::Retry { .. }
-            | Stmt::Set { .. }
-            | Stmt::Prompt { .. }
-            | Stmt::Pick(_)
-    )
 }

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::plain::Said;
-use super::program::{Deny, Program, Rule};
+use super::program::{Deny, Program};
 use super::prove::escape::{Region, Room};
 use super::prove::{Prover, Reach, RuleRef, Stops, TooComplex};
 use super::trial::{Outcome, Trial};
@@ -213,50 +213,48 @@ impl Comparison<'_> {
 
     /// Requests whose models one side shrinks in a way in which the other does not.
     fn constraints(&mut self) {
-        for (now, kind) in [(true, Kind::Restricted), (false, Kind::Freed)] {
-            let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
-            let print = |program: &Program, index: usize| {
-                let mut print = String::new();
-                prints::filter(&program.requires[index].only, &mut print);
-                print
-            };
-            let (ours, theirs) = (here.prover.program, there.prover.program);
-            let mut found = Vec::new();
-            for index in 0..ours.requires.len() {
-                let same: Vec<RuleRef> = (0..theirs.requires.len())
-                    .filter(|other| print(ours, index) == print(theirs, *other))
-                    .map(RuleRef::Require)
-                    .collect();
-                let room = self.difference(RuleRef::Require(index), &same, now);
-                found.extend(room.map(|room| (rule_name(ours, RuleRef::Require(index)), room)));
-            }
-            for (name, room) in found {
-                let (old, new) = if now { (None, Some(name)) } else { (Some(name), None) };
-                self.tell(kind, old, new, &room);
-            }
-        }
+        let print = |program: &Program, index: usize| {
+            let mut print = String::new();
+            prints::filter(&program.requires[index].only, &mut print);
+            print
+        };
+        let count = |program: &Program| program.requires.len();
+        self.without_equal((Kind::Restricted, Kind::Freed), RuleRef::Require, count, print);
     }
 
     /// Requests to which one side gives settings that the other does not.
     fn tunes(&mut self) {
-        for now in [true, false] {
+        let print = |program: &Program, index: usize| {
+            prints::settings(program, &program.tunes[index].settings)
+        };
+        let count = |program: &Program| program.tunes.len();
+        self.without_equal((Kind::Tuned, Kind::Tuned), RuleRef::Tune, count, print);
+    }
+
+    /// Requests that a rule of one side matches and none of the other that does the same: the kind for
+    /// what is new, and that for what is gone.
+    fn without_equal(
+        &mut self,
+        (new, gone): (Kind, Kind),
+        rule: fn(usize) -> RuleRef,
+        count: fn(&Program) -> usize,
+        print: fn(&Program, usize) -> String,
+    ) {
+        for (now, kind) in [(true, new), (false, gone)] {
             let (here, there) = if now { (&self.new, &self.old) } else { (&self.old, &self.new) };
             let (ours, theirs) = (here.prover.program, there.prover.program);
-            let print = |program: &Program, index: usize| {
-                prints::settings(program, &program.tunes[index].settings)
-            };
+            let prints: Vec<String> = (0..count(theirs)).map(|it| print(theirs, it)).collect();
             let mut found = Vec::new();
-            for index in 0..ours.tunes.len() {
-                let same: Vec<RuleRef> = (0..theirs.tunes.len())
-                    .filter(|other| print(ours, index) == print(theirs, *other))
-                    .map(RuleRef::Tune)
-                    .collect();
-                let room = self.difference(RuleRef::Tune(index), &same, now);
-                found.extend(room.map(|room| (rule_name(ours, RuleRef::Tune(index)), room)));
+            for index in 0..count(ours) {
+                let own = print(ours, index);
+                let same = prints.iter().enumerate().filter(|(_, print)| **print == own);
+                let same: Vec<RuleRef> = same.map(|(other, _)| rule(other)).collect();
+                let room = self.difference(rule(index), &same, now);
+                found.extend(room.map(|room| (rule_name(ours, rule(index)), room)));
             }
             for (name, room) in found {
                 let (old, new) = if now { (None, Some(name)) } else { (Some(name), None) };
-                self.tell(Kind::Tuned, old, new, &room);
+                self.tell(kind, old, new, &room);
             }
         }
     }
@@ -412,14 +410,7 @@ fn rooms(prover: &Prover<'_>, route: Option<usize>, rooms: &[Room]) -> Vec<Room>
 }
 
 fn rule_name(program: &Program, rule: RuleRef) -> RuleName {
-    let rule: Option<&Rule> = match rule {
-        RuleRef::Assumption(_) => None,
-        RuleRef::Deny(index) => program.denies.get(index).map(|it| &it.rule),
-        RuleRef::Require(index) => program.requires.get(index).map(|it| &it.rule),
-        RuleRef::Tune(index) => program.tunes.get(index).map(|it| &it.rule),
-        RuleRef::Route(index) => program.routes.get(index).map(|it| &it.rule),
-    };
-    match rule {
+    match rule.rule(program) {
         Some(rule) => RuleName { name: rule.name.clone(), at: program.sources.at(rule.span) },
         None => RuleName { name: "assume".into(), at: String::new() },
     }

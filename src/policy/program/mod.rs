@@ -81,18 +81,46 @@ impl Program {
         })
     }
 
-    /// The attributes that a decision may ask a request for, each once, in no particular order.
-    pub fn asks(&self) -> Vec<AttrRef> {
-        let rules = (self.denies.iter().map(|it| &it.rule))
+    /// Every rule that a decision looks at: denials, requirements, tunes, routes, budgets, limits.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        (self.denies.iter().map(|it| &it.rule))
             .chain(self.requires.iter().map(|it| &it.rule))
             .chain(self.tunes.iter().map(|it| &it.rule))
             .chain(self.routes.iter().map(|it| &it.rule))
             .chain(self.budgets.iter().map(|it| &it.rule))
-            .chain(self.limits.iter().map(|it| &it.rule));
+            .chain(self.limits.iter().map(|it| &it.rule))
+    }
+
+    /// Every condition on requests: of its rules and promises, and what it takes for granted.
+    pub fn conditions(&self) -> impl Iterator<Item = &Cond> {
+        let promises = self.invariants.iter().map(|it| &it.rule);
+        let assumed = self.assumptions.iter().map(|it| &it.cond);
+        self.rules().chain(promises).map(|rule| &rule.when).chain(assumed)
+    }
+
+    /// What holds for requests that these `tune`s match, on a route or (`None`) for a named model.
+    pub fn settings<'t>(
+        &self,
+        tunes: impl Iterator<Item = &'t Settings>,
+        route: Option<&Route>,
+    ) -> Settings {
+        let mut settings = (*self.defaults).clone();
+        for tune in tunes {
+            settings = settings.overlaid(tune);
+        }
+        match route {
+            Some(route) => settings.before(route.target).overlaid(&route.body),
+            None => settings.before(Target::Requested),
+        }
+    }
+
+    /// The attributes that a decision may ask a request for, each once, in no particular order.
+    pub fn asks(&self) -> Vec<AttrRef> {
         let escalations = self.ladders.iter().flat_map(|ladder| &ladder.steps);
         let escalations = escalations.filter_map(|step| step.escalate.as_deref());
         let assumed = self.assumptions.iter().map(|assumption| &assumption.cond);
-        let conds = rules.map(|rule| &rule.when).chain(escalations).chain(assumed);
+        let rules = self.rules().map(|rule| &rule.when);
+        let conds = rules.chain(escalations).chain(assumed);
         let tested = conds.flat_map(Cond::tests).map(|test| &test.operand);
         let split = self.splits.iter().flat_map(|split| &split.by);
         let counted = self.budgets.iter().map(|budget| &budget.per);

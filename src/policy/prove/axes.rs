@@ -14,8 +14,8 @@ use super::samples;
 use crate::policy::cond::{DeclaredSource, Op, Operand, Reading};
 use crate::policy::plain::Said;
 use crate::policy::schema::{Attr, AttrRef, Type};
-use crate::policy::table::boxes;
 use crate::policy::table::classes::{Dimension, Space};
+use crate::policy::table::{boxes, ones};
 use crate::policy::value::{Facts, OwnedValue};
 
 /// An axis with more points is split into independent ones: never wrong, but some of its points may
@@ -395,20 +395,6 @@ fn finished(dims: &[&Dimension], dimensions: Vec<usize>, points: Vec<Point>) -> 
         }
     }
     Axis { dimensions, points, plain: plain.unwrap_or(0), by_class }
-}
-
-/// The positions of the set bits.
-fn ones(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
-    words.iter().enumerate().flat_map(|(index, word)| {
-        let mut rest = *word;
-        std::iter::from_fn(move || {
-            (rest != 0).then(|| {
-                let bit = rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                index * 64 + bit
-            })
-        })
-    })
 }
 
 fn none(points: usize) -> Points {

@@ -89,22 +89,20 @@ impl Search<'_> {
         }
         let mut cells = Vec::new();
         for chosen in 0..1usize << meeting.len() {
-            let mut settings = (*program.defaults).clone();
+            let mut tunes: Vec<&Settings> = Vec::new();
             let (mut rooms, mut stops) = (rooms.to_vec(), stops.clone());
             for (bit, index) in meeting.iter().enumerate() {
                 let tune = RuleRef::Tune(*index);
                 if chosen & (1 << bit) == 0 {
                     stops.more.push(tune);
                 } else {
-                    settings = settings.overlaid(&program.tunes[*index].settings);
+                    tunes.push(&program.tunes[*index].settings);
                     rooms = self.cut(&rooms, self.prover.regions_of(tune));
                 }
             }
             if !rooms.is_empty() {
-                let settings = match route.map(|index| &program.routes[index]) {
-                    Some(route) => settings.before(route.target).overlaid(&route.body),
-                    None => settings.before(Target::Requested),
-                };
+                let route = route.map(|index| &program.routes[index]);
+                let settings = program.settings(tunes.into_iter(), route);
                 cells.push(Cell { rooms, stops, settings: Arc::new(settings) });
             }
         }

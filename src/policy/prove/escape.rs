@@ -6,6 +6,8 @@
 
 use smallvec::SmallVec;
 
+use crate::policy::table::ones;
+
 /// A set of points of one axis, as a bitset.
 pub type Points = SmallVec<[u64; 2]>;
 
@@ -119,11 +121,7 @@ impl Region {
     /// The points that it allows on an axis; `None` if all.
     pub fn points(&self, axis: usize) -> Option<Vec<usize>> {
         let (_, allowed) = self.0.iter().find(|(known, _)| *known == axis)?;
-        let words = allowed.iter().enumerate();
-        let bits = words.flat_map(|(index, word)| {
-            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| index * 64 + bit)
-        });
-        Some(bits.collect())
+        Some(ones(allowed).collect())
     }
 
     /// Whether the room and the region have a point in common.
@@ -172,10 +170,7 @@ impl Room {
 
     /// The points that are left on an axis.
     pub fn points(&self, axis: usize) -> impl Iterator<Item = usize> + '_ {
-        let words = self.0[axis].iter().enumerate();
-        words.flat_map(|(index, word)| {
-            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| index * 64 + bit)
-        })
+        ones(&self.0[axis])
     }
 
     /// Whether a point of an axis is left.

@@ -1,14 +1,13 @@
 //! Requests and figures as people read them.
 
-use super::samples::spelt;
 use crate::catalog::Model;
-use crate::policy::cond::{Cond, Operand, Reading, Test};
+use crate::policy::cond::{Cond, Operand, Test};
 use crate::policy::models::StaticModel;
 use crate::policy::plain::Said;
 use crate::policy::schema::{Attr, AttrRef, Type};
-use crate::policy::syntax::tree::PriceUnit;
-use crate::policy::value::{Facts, OwnedValue};
-use crate::units::{NanoDollars, PricePerMillion};
+use crate::policy::spelling::written;
+use crate::policy::value::{Facts, OwnedValue, Value};
+use crate::units::NanoDollars;
 
 /// A request in words: `key.tier = free, input.tokens = 128_001, everything else default`.
 pub fn example(said: &Said) -> String {
@@ -18,12 +17,12 @@ pub fn example(said: &Said) -> String {
         let unsaid = matches!(operand, Operand::Attr(attr) if attr.attr == Attr::RequestModel)
             && *value == OwnedValue::Str("auto".into());
         if !auto && !unsaid {
-            parts.push(format!("{operand} = {}", written(&type_of(operand), value)));
+            parts.push(format!("{operand} = {}", written(value.as_value(), &operand.value_type())));
         }
     }
     for (name, value) in said.sets() {
         if !matches!(value, OwnedValue::Set(set) if set.is_empty()) {
-            parts.push(format!("{name} = {}", written(&Type::Set, value)));
+            parts.push(format!("{name} = {}", written(value.as_value(), &Type::Set)));
         }
     }
     if said.now() != Said::default().now() {
@@ -70,7 +69,7 @@ pub(super) fn example_for(said: &Said, conds: &[&Cond]) -> String {
     let mut text = example(&whole);
     for (name, value) in said.sets() {
         if !matches!(value, OwnedValue::Set(set) if set.is_empty()) {
-            text = format!("{name} = {}, {text}", written(&Type::Set, value));
+            text = format!("{name} = {}, {text}", written(value.as_value(), &Type::Set));
         }
     }
     text
@@ -86,51 +85,6 @@ pub(super) fn about(amount: NanoDollars) -> NanoDollars {
     NanoDollars(amount.0.div_ceil(unit).saturating_mul(unit))
 }
 
-fn type_of(operand: &Operand) -> Type {
-    match operand {
-        Operand::Attr(attr) => attr.attr.def().ty.clone(),
-        Operand::Declared(declared) => match &declared.reading {
-            Reading::Bool => Type::Bool,
-            Reading::Number { ty, .. } => ty.clone(),
-            Reading::Text => Type::String,
-            Reading::OneOf(words) => {
-                Type::Enum(crate::policy::schema::Members::Declared(words.clone()))
-            }
-        },
-    }
-}
-
-/// A value as a policy would write it.
-pub(super) fn written(ty: &Type, value: &OwnedValue) -> String {
-    match (value, ty) {
-        (OwnedValue::Absent, _) => "absent".to_owned(),
-        (OwnedValue::Bool(truth), _) => truth.to_string(),
-        (OwnedValue::Float(float), _) => float.to_string(),
-        (OwnedValue::Int(count), Type::Price(unit)) => {
-            let count = u64::try_from(*count).unwrap_or(0);
-            match unit {
-                PriceUnit::Mtok => PricePerMillion(count).to_string(),
-                PriceUnit::Image => format!("${}/image", NanoDollars(count)),
-                PriceUnit::Request => format!("${}/request", NanoDollars(count)),
-                PriceUnit::Minute => format!("${}/minute", NanoDollars(count)),
-            }
-        }
-        (OwnedValue::Int(count), Type::Date) => {
-            let epoch = jiff::civil::Date::constant(1970, 1, 1);
-            let days = jiff::Span::new().try_days(*count).ok();
-            let date = days.and_then(|days| epoch.checked_add(days).ok());
-            date.map_or_else(|| count.to_string(), |date| date.to_string())
-        }
-        (OwnedValue::Int(count), ty) => spelt(ty, *count),
-        (OwnedValue::Str(word), Type::Enum(_)) => word.to_string(),
-        (OwnedValue::Str(text), _) => format!("{text:?}"),
-        (OwnedValue::Set(set), _) => {
-            let elements: Vec<String> = set.iter().map(|one| format!("{one:?}")).collect();
-            format!("[{}]", elements.join(", "))
-        }
-    }
-}
-
 /// The figures of a model for which a condition holds or does not: `$15/Mtok`, `region = us`.
 pub(super) fn figures(model: &Model, cond: &Cond, holds: bool) -> String {
     let facts = StaticModel(model);
@@ -142,10 +96,10 @@ pub(super) fn figures(model: &Model, cond: &Cond, holds: bool) -> String {
     let chosen: Vec<_> =
         if chosen.clone().next().is_some() { chosen.collect() } else { tests.iter().collect() };
     for test in chosen {
-        let value = test.operand.value(&facts).to_owned();
-        let ty = type_of(&test.operand);
-        let spelled = written(&ty, &value);
-        let clear = matches!(ty, Type::Price(_)) && value != OwnedValue::Absent;
+        let value = test.operand.value(&facts);
+        let ty = test.operand.value_type();
+        let spelled = written(value, &ty);
+        let clear = matches!(ty, Type::Price(_)) && value != Value::Absent;
         let figure = if clear { spelled } else { format!("{} = {spelled}", test.operand) };
         if !told.contains(&figure) {
             told.push(figure);

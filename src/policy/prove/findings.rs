@@ -131,15 +131,8 @@ impl<'a> Search<'a> {
 
     /// The rule behind a reference.
     pub fn rule(&self, rule: RuleRef) -> &'a crate::policy::program::Rule {
-        let program = self.program;
-        match rule {
-            RuleRef::Deny(index) => &program.denies[index].rule,
-            RuleRef::Require(index) => &program.requires[index].rule,
-            RuleRef::Tune(index) => &program.tunes[index].rule,
-            RuleRef::Route(index) => &program.routes[index].rule,
-            // Assumptions are rules of nobody; searches never name them.
-            RuleRef::Assumption(_) => unreachable!("assumptions stop nobody by name"),
-        }
+        // Assumptions are rules of nobody; searches never name them.
+        rule.rule(self.program).unwrap_or_else(|| unreachable!("assumptions stop nobody by name"))
     }
 
     /// The rooms of a condition; none where it is too complex, which was reported.

@@ -35,4 +35,3 @@ mod unused;
 pub use example::example;
 pub use findings::{Subject, findings, gap};
 pub use prover::{Prover, Reach, RuleRef, Stops, TooComplex};
-pub use samples::spelt;

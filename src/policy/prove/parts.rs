@@ -49,13 +49,7 @@ impl Search<'_> {
         let mut parts = Parts { found: BTreeMap::new(), left: ALLOWANCE };
         let mut wrong: Vec<Diagnostic> = Vec::new();
         let mut told: HashSet<(u32, u32)> = HashSet::new();
-        let rules = (program.denies.iter().map(|it| &it.rule))
-            .chain(program.requires.iter().map(|it| &it.rule))
-            .chain(program.tunes.iter().map(|it| &it.rule))
-            .chain(program.routes.iter().map(|it| &it.rule))
-            .chain(program.budgets.iter().map(|it| &it.rule))
-            .chain(program.limits.iter().map(|it| &it.rule))
-            .chain(program.invariants.iter().map(|it| &it.rule));
+        let rules = program.rules().chain(program.invariants.iter().map(|it| &it.rule));
         let mut look = |cond: &Cond, span: Option<Span>, axes: &Axes| {
             let Some(false_here) = parts.look(cond, axes) else { return };
             let Some(whole) = span.or_else(|| extent(cond)) else { return };

@@ -8,7 +8,7 @@ use super::axes::Axes;
 use super::escape::{Budget, Escape, Region, Room, escape_within};
 use crate::policy::cond::{Cond, Test};
 use crate::policy::plain::Said;
-use crate::policy::program::Program;
+use crate::policy::program::{Program, Rule};
 use crate::policy::table::MOST_BOXES;
 use crate::policy::table::classes::Space;
 
@@ -21,6 +21,28 @@ pub enum RuleRef {
     Require(usize),
     Tune(usize),
     Route(usize),
+}
+
+impl RuleRef {
+    /// Every rule of a program that has a name, the routes first.
+    pub fn all(program: &Program) -> impl Iterator<Item = RuleRef> {
+        (0..program.routes.len())
+            .map(RuleRef::Route)
+            .chain((0..program.denies.len()).map(RuleRef::Deny))
+            .chain((0..program.requires.len()).map(RuleRef::Require))
+            .chain((0..program.tunes.len()).map(RuleRef::Tune))
+    }
+
+    /// The rule itself; assumptions are none.
+    pub fn rule(self, program: &Program) -> Option<&Rule> {
+        match self {
+            RuleRef::Assumption(_) => None,
+            RuleRef::Deny(index) => program.denies.get(index).map(|it| &it.rule),
+            RuleRef::Require(index) => program.requires.get(index).map(|it| &it.rule),
+            RuleRef::Tune(index) => program.tunes.get(index).map(|it| &it.rule),
+            RuleRef::Route(index) => program.routes.get(index).map(|it| &it.rule),
+        }
+    }
 }
 
 /// A policy laid out over its axes.
@@ -119,7 +141,7 @@ impl<'p> Prover<'p> {
         more: &[&Cond],
         budget: Budget,
     ) -> Result<Prover<'p>, TooComplex> {
-        Prover::over(program, axes_of(conditions(program).chain(more.iter().copied())), budget)
+        Prover::over(program, axes_of(program.conditions().chain(more.iter().copied())), budget)
     }
 
     /// Two policies over the same space, so that what they do can be compared.
@@ -130,7 +152,7 @@ impl<'p> Prover<'p> {
         one: &'p Program,
         other: &'p Program,
     ) -> Result<(Prover<'p>, Prover<'p>), TooComplex> {
-        let axes = axes_of(conditions(one).chain(conditions(other)));
+        let axes = axes_of(one.conditions().chain(other.conditions()));
         let over = |program| Prover::over(program, axes.clone(), Budget::DEFAULT);
         Ok((over(one)?, over(other)?))
     }
@@ -320,19 +342,6 @@ impl<'p> Prover<'p> {
     pub fn request(&self, room: &Room) -> (Said, bool) {
         self.axes.request(room)
     }
-}
-
-/// Every condition on requests of a program.
-fn conditions(program: &Program) -> impl Iterator<Item = &Cond> {
-    let rules = (program.denies.iter().map(|it| &it.rule))
-        .chain(program.requires.iter().map(|it| &it.rule))
-        .chain(program.tunes.iter().map(|it| &it.rule))
-        .chain(program.routes.iter().map(|it| &it.rule))
-        .chain(program.budgets.iter().map(|it| &it.rule))
-        .chain(program.limits.iter().map(|it| &it.rule))
-        .chain(program.invariants.iter().map(|it| &it.rule));
-    let assumed = program.assumptions.iter().map(|it| &it.cond);
-    rules.map(|rule| &rule.when).chain(assumed)
 }
 
 fn axes_of<'c>(conds: impl Iterator<Item = &'c Cond>) -> Arc<Axes> {

@@ -58,9 +58,7 @@ impl Search<'_> {
         for tune in &self.program.tunes {
             let settings = &tune.settings;
             if settings.fallback.is_some() || settings.cap.is_some() || !settings.only.is_empty() {
-                let merged = self.program.defaults.overlaid(settings);
-                let merged = merged.before(route.target).overlaid(&route.body);
-                all.push(Arc::new(merged));
+                all.push(Arc::new(self.program.settings([settings].into_iter(), Some(route))));
             }
         }
         all

@@ -9,9 +9,9 @@ use super::texts::{other_than, representatives};
 use crate::policy::cond::{Glob, Op, Operand, Reading};
 use crate::policy::plain::plain;
 use crate::policy::schema::{Attr, AttrRef, Type};
+use crate::policy::spelling::spelt;
 use crate::policy::table::classes::Dimension;
 use crate::policy::value::{OwnedValue, Value, float_key, key_float};
-use crate::units::{BasisPoints, NanoDollars};
 
 /// For the dimensions of one operand, and of what is read from it. `None` if there are too many.
 pub fn of_operand(root: &Operand, dims: &[&Dimension]) -> Option<Vec<Sample>> {
@@ -243,41 +243,6 @@ fn matching(regex: &regex::Regex) -> Vec<String> {
         .into_iter()
         .filter(|text| regex.is_match(text))
         .collect()
-}
-
-/// A value as it would be written in a policy.
-pub fn spelt(ty: &Type, key: i64) -> String {
-    let count = u64::try_from(key).unwrap_or(0);
-    match ty {
-        Type::Money => format!("${}", NanoDollars(count)),
-        Type::Percent => BasisPoints(u32::try_from(key).unwrap_or(u32::MAX)).to_string(),
-        Type::Float(_) => key_float(key).to_string(),
-        Type::Duration => {
-            let units = [("d", 86_400_000_000_000), ("h", 3_600_000_000_000)];
-            let units = units.into_iter().chain([("min", 60_000_000_000), ("s", 1_000_000_000)]);
-            let units = units.chain([("ms", 1_000_000), ("us", 1_000)]);
-            let mut units = units.filter(|(_, nanos)| key != 0 && key % nanos == 0);
-            match units.next() {
-                Some((unit, nanos)) => format!("{}{unit}", key / nanos),
-                None if key == 0 => "0s".to_owned(),
-                None => format!("{}us", key as f64 / 1_000.0),
-            }
-        }
-        _ => grouped(key),
-    }
-}
-
-/// `128_001`
-fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('_');
-        }
-        text.push(digit);
-    }
-    if number < 0 { format!("-{text}") } else { text }
 }
 
 /// For sizes: every part of the prompt is at most the prompt, and the total is prompt and answer.

@@ -23,16 +23,8 @@ use crate::units::NanoDollars;
 
 /// Conditions that make every demand a point of its own, for the attributes that a policy speaks of.
 pub(super) fn demands(program: &Program) -> Vec<Cond> {
-    let rules = (program.denies.iter().map(|it| &it.rule))
-        .chain(program.requires.iter().map(|it| &it.rule))
-        .chain(program.tunes.iter().map(|it| &it.rule))
-        .chain(program.routes.iter().map(|it| &it.rule))
-        .chain(program.budgets.iter().map(|it| &it.rule))
-        .chain(program.limits.iter().map(|it| &it.rule))
-        .chain(program.invariants.iter().map(|it| &it.rule));
-    let assumed = program.assumptions.iter().map(|it| &it.cond);
     let mut spoken: HashSet<Attr> = HashSet::new();
-    for cond in rules.map(|rule| &rule.when).chain(assumed) {
+    for cond in program.conditions() {
         for test in cond.tests() {
             if let Operand::Attr(attr) = &test.operand {
                 spoken.insert(attr.attr);

@@ -925,6 +925,23 @@ pub enum Stmt {
     Hold(Spanned<Hold>),
 }
 
+impl Stmt {
+    /// Whether a step of a ladder may say it. A step speaks of its own attempts; what the request as a
+    /// whole gets is said by its route.
+    pub fn fits_step(&self) -> bool {
+        matches!(
+            self,
+            Stmt::Only(_)
+                | Stmt::Floor { .. }
+                | Stmt::Timeout(_)
+                | Stmt::Retry { .. }
+                | Stmt::Set { .. }
+                | Stmt::Prompt { .. }
+                | Stmt::Pick(_)
+        )
+    }
+}
+
 /// See [`Stmt::Cache`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum CacheStmt {

@@ -205,7 +205,7 @@ impl Table {
 }
 
 /// The positions of the set bits, in order.
-fn ones(bits: &[u64]) -> impl Iterator<Item = usize> + '_ {
+pub(super) fn ones(bits: &[u64]) -> impl Iterator<Item = usize> + '_ {
     bits.iter().enumerate().flat_map(|(index, word)| {
         let mut rest = *word;
         std::iter::from_fn(move || {

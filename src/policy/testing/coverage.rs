@@ -207,10 +207,9 @@ impl Coverage {
             if taken.is_some_and(|taken| *taken == route.rule.name) {
                 self.rules[before + index].seen = true;
                 if let Decision::Denied(_) = upshot.decision {
-                    let mut settings = (*program.defaults).clone();
                     let tunes = program.tunes.iter().filter(|it| it.rule.when.holds(request));
-                    tunes.for_each(|tune| settings = settings.overlaid(&tune.settings));
-                    self.capped(&settings.before(route.target).overlaid(&route.body));
+                    let tunes = tunes.map(|tune| &tune.settings);
+                    self.capped(&program.settings(tunes, Some(route)));
                 }
                 break;
             }

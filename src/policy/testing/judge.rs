@@ -13,6 +13,7 @@ use crate::policy::models::LiveModel;
 use crate::policy::plan::Decision;
 use crate::policy::program::{Expect, ModelFilter, Program, Target, TestCase};
 use crate::policy::schema::Attr;
+use crate::policy::spelling::written;
 use crate::policy::syntax::tree::{Quantifier, Span};
 use crate::policy::trial::models_of;
 use crate::policy::value::OwnedValue;
@@ -65,8 +66,8 @@ impl Judge<'_> {
             if value == given.value.as_value() {
                 continue;
             }
-            let ty = say::type_of(&given.operand);
-            let (is, said) = (say::value(value, &ty), say::value(given.value.as_value(), &ty));
+            let ty = given.operand.value_type();
+            let (is, said) = (written(value, &ty), written(given.value.as_value(), &ty));
             let mut others = self.test.given.iter().filter(|it| it.span != given.span);
             let same = others.find(|it| it.operand == given.operand);
             let message = format!("`{}` cannot be {said} here", given.operand);
@@ -292,7 +293,7 @@ impl Judge<'_> {
             match (operand, &value) {
                 // Names of routes and arms stand without quotes in policies.
                 (_, OwnedValue::Str(text)) => format!("`{text}`"),
-                _ => say::value(value.as_value(), &say::type_of(operand)),
+                _ => written(value.as_value(), &operand.value_type()),
             }
         };
         let mut was = match operands[..] {

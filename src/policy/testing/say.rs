@@ -4,59 +4,23 @@ use std::time::Duration;
 
 use super::outcome::Upshot;
 use super::play::Attempt;
-use crate::policy::cond::{Cond, Op, Operand, Reading, Test};
+use crate::policy::cond::{Cond, Op, Operand, Test};
 use crate::policy::course::Ending;
 use crate::policy::plan::Decision;
 use crate::policy::program::{Breach, Outcome, Program, Rule};
-use crate::policy::prove::spelt;
 use crate::policy::schema::Type;
+use crate::policy::spelling::{spelt, written};
 use crate::policy::syntax::tree::Span;
-use crate::policy::value::{Facts, Value};
-
-/// A value as it would be written in a policy: `1_200`, `$0.1`, `2s`, `chat`, `"acme"`.
-pub fn value(value: Value<'_>, ty: &Type) -> String {
-    match (value, ty) {
-        (Value::Absent, _) => "absent".into(),
-        (Value::Bool(bool), _) => bool.to_string(),
-        (Value::Int(second), Type::Time) => {
-            jiff::Timestamp::from_second(second).map_or_else(|_| "?".into(), |it| it.to_string())
-        }
-        (Value::Int(day), Type::Date) => {
-            let midnight = jiff::Timestamp::from_second(day.saturating_mul(86_400));
-            let utc = jiff::tz::TimeZone::UTC;
-            midnight.map_or_else(|_| "?".into(), |it| utc.to_datetime(it).date().to_string())
-        }
-        (Value::Int(int), ty) => spelt(ty, int),
-        (Value::Float(float), _) => float.to_string(),
-        (Value::Str(text), Type::Enum(_)) => text.to_owned(),
-        (Value::Str(text), _) => format!("{text:?}"),
-        (Value::Set(set), _) => format!("{set:?}").replace('{', "[").replace('}', "]"),
-    }
-}
+use crate::policy::value::Facts;
 
 /// A time in the largest unit that it is a whole number of.
 pub fn time(time: Duration) -> String {
     spelt(&Type::Duration, i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
-/// The type of an operand's values.
-pub fn type_of(operand: &Operand) -> Type {
-    match operand {
-        Operand::Attr(attr) => attr.attr.def().ty.clone(),
-        Operand::Declared(declared) => match &declared.reading {
-            Reading::Bool => Type::Bool,
-            Reading::Number { ty, .. } => ty.clone(),
-            Reading::Text => Type::String,
-            Reading::OneOf(words) => {
-                Type::Enum(crate::policy::schema::Members::Declared(words.clone()))
-            }
-        },
-    }
-}
-
 /// `input.tokens = 1_200`
 pub fn operand(operand: &Operand, facts: &dyn Facts) -> String {
-    format!("{operand} = {}", value(operand.value(facts), &type_of(operand)))
+    format!("{operand} = {}", written(operand.value(facts), &operand.value_type()))
 }
 
 /// What stands at a place, on one line.
@@ -193,28 +157,4 @@ pub fn course(upshot: &Upshot<'_>, program: &Program) -> Vec<String> {
         _ => {}
     }
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_written_as_in_policies() {
-        for (int, ty, written) in [
-            (1_200, Type::Tokens, "1_200"),
-            (-1_234_567, Type::Int, "-1_234_567"),
-            (100, Type::Int, "100"),
-            (100_000_000, Type::Money, "$0.1"),
-            (1_500_000_000, Type::Duration, "1500ms"),
-            (90_000_000_000, Type::Duration, "90s"),
-            (120_000_000_000, Type::Duration, "2min"),
-            (9_600, Type::Percent, "96%"),
-            (20_460, Type::Date, "2026-01-07"),
-        ] {
-            assert_eq!(value(Value::Int(int), &ty), written);
-        }
-        assert_eq!(value(Value::Str("acme"), &Type::String), "\"acme\"");
-        assert_eq!(value(Value::Absent, &Type::String), "absent");
-    }
 }
